@@ -1,0 +1,149 @@
+"""The live display of a scan on a terminal, and what stands in for it elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from skymap_scanner.scan.progress import RateMeter, take_progress
+from skymap_scanner.server.reports import LineReporter, best_direction, show_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console, RenderableType
+
+    from skymap_scanner.scan.progress import LevelProgress, Progress
+    from skymap_scanner.scan.state import ScanState
+    from skymap_scanner.server.reports import Reporter
+    from skymap_scanner.server.workers import WorkerRegistry
+
+__all__ = ["LiveReporter", "SilentReporter", "choose_reporter"]
+
+#: Pause between two pictures of the live display [s].
+_LIVE_INTERVAL_S: Final = 0.5
+#: Width of a level's bar [characters].
+_BAR_WIDTH: Final = 30
+
+
+def choose_reporter(*, quiet: bool, interval_s: float) -> Reporter:
+    """Return the reporter that suits where stderr goes: a terminal, a file, or nobody."""
+    if quiet:
+        return SilentReporter()
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        return LiveReporter(Console(stderr=True, highlight=False))
+    return LineReporter(_to_stderr, interval_s=interval_s)
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class SilentReporter:
+    """Shows nothing."""
+
+    interval_s: float = 3600.0
+
+    def start(self, state: ScanState, workers: WorkerRegistry) -> None:
+        """Do nothing."""
+
+    def report(self) -> None:
+        """Do nothing."""
+
+    def level_done(self, nside: int) -> None:
+        """Do nothing."""
+
+    def say(self, line: str) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+class LiveReporter:
+    """Draws bars that grow: pixels done per nside, rate, best fit so far, time left.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to draw.
+    clock : callable
+        Monotonic seconds.
+    """
+
+    interval_s: float = _LIVE_INTERVAL_S
+
+    def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
+        from rich.live import Live
+
+        self._console = console
+        self._clock = clock
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._state: ScanState | None = None
+        self._workers: WorkerRegistry | None = None
+        self._meter = RateMeter(clock())
+
+    def start(self, state: ScanState, workers: WorkerRegistry) -> None:
+        """Draw the first picture."""
+        self._state, self._workers = state, workers
+        self._meter = RateMeter(self._clock())
+        self._live.start()
+        self.report()
+
+    def report(self) -> None:
+        """Draw the picture anew."""
+        if self._state is not None and self._workers is not None:
+            now_s = self._clock()
+            progress = take_progress(self._state, self._meter, now_s)
+            self._live.update(draw(progress, self._workers.n_processes(now_s)), refresh=True)
+
+    def level_done(self, nside: int) -> None:
+        """Draw the picture anew; the full bar says it."""
+        del nside
+        self.report()
+
+    def say(self, line: str) -> None:
+        """Write a line above the picture."""
+        self._console.print(line, markup=False)
+
+    def stop(self) -> None:
+        """Leave the last picture where it is."""
+        if self._live.is_started:
+            self.report()
+            self._live.stop()
+
+
+def draw(progress: Progress, n_processes: int) -> RenderableType:
+    """Return the picture of a scan's progress for a terminal."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for level in progress.levels:
+        table.add_row(
+            f"nside {level.nside}",
+            _bar(level),
+            f"{level.n_done}/{level.n_sent or level.n_expected} pixels",
+            f"{level.n_failed} without a fit" if level.n_failed else "",
+        )
+    left = (
+        ""
+        if progress.time_left_s is None
+        else f", about {show_duration(progress.time_left_s)} left"
+    )
+    speed = (
+        f"{progress.rate:.3g} fits/s with {n_processes} workers, "
+        f"{show_duration(progress.elapsed_s)} so far{left}"
+    )
+    return Group(table, Text(speed), Text(best_direction(progress) or "no fit yet"))
+
+
+def _bar(level: LevelProgress) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+
+    total = max(level.n_sent or level.n_expected, 1)
+    return ProgressBar(total=total, completed=level.n_done, width=_BAR_WIDTH)

@@ -1,0 +1,1 @@
+"""Simulated events with truth, in the same realtime format as real ones."""
