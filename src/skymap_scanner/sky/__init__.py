@@ -1,0 +1,1 @@
+"""Pixels of the sphere: HEALPix arithmetic, progressions of nsides, regions, refinement (pure)."""
