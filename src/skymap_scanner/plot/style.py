@@ -1,0 +1,175 @@
+"""What all pictures share: colours, lettering, markers, and how a figure becomes a file.
+
+Figures are made without pyplot, so that nothing global changes and any number of threads may draw.
+Colours tell apart for colour-blind readers and in print: a map in one hue from dark (likely) to
+pale, lines in orange and red-violet of different lightness.
+
+References
+----------
+.. [1] M. Okabe, K. Ito, "Color universal design" (2008), https://jfly.uni-koeln.de/color/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from skymap_scanner.exceptions import UsageError
+from skymap_scanner.files import write_atomically
+from skymap_scanner.result.event_metadata import UNKNOWN_EVENT
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap, PowerNorm
+    from matplotlib.figure import Figure
+
+    from skymap_scanner.result.regions import RegionSummary
+    from skymap_scanner.result.scan_result import SkyScanResult
+    from skymap_scanner.units import FloatArray
+
+__all__ = [
+    "HALO", "INK", "LINE_50", "LINE_90", "UNSCANNED", "Marker", "best_fit_label", "color_scale",
+    "halo", "headline", "make_figure", "map_colors", "save", "signed", "subtitle",
+]  # fmt: skip
+
+INK: Final = "#222222"
+UNSCANNED: Final = "#e4e4e4"
+LINE_50: Final = "#e69f00"
+LINE_90: Final = "#c23b75"
+HALO: Final = "white"
+
+_FORMATS: Final = {".png": "png", ".pdf": "pdf", ".svg": "svg"}
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A direction to mark besides the best fit, such as the truth of a simulation.
+
+    Parameters
+    ----------
+    ra, dec : float
+        Direction, ICRS [rad].
+    label : str
+        Words for the legend.
+    """
+
+    ra: float
+    dec: float
+    label: str
+
+
+def make_figure(width_in: float, height_in: float) -> Figure:
+    """Return an empty figure with a canvas of its own."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in, height_in), facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: str | Path, *, title: str, dpi: int) -> Path:
+    """Write a figure, whole or not at all; the suffix says the format.
+
+    Raises
+    ------
+    UsageError
+        When the suffix is not .png, .pdf or .svg.
+    OutputError
+        When the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise UsageError(
+            "no such picture format",
+            place=str(path),
+            found=path.suffix or "no suffix",
+            wanted=", ".join(_FORMATS),
+        )
+    kind = _FORMATS[path.suffix.lower()]
+    write_atomically(
+        path,
+        lambda file: figure.savefig(file, format=kind, dpi=dpi, metadata={"Title": title}),
+    )
+    return path
+
+
+def map_colors() -> Colormap:
+    """Return the colours of maps of TS: dark where a source is likely, pale far from it."""
+    import matplotlib as mpl
+
+    return mpl.colormaps["YlGnBu_r"].with_extremes(bad=UNSCANNED)
+
+
+def color_scale(ts: FloatArray, ceiling: float, gamma: float = 0.5) -> PowerNorm:
+    """Return the scale from TS to colour.
+
+    Parameters
+    ----------
+    ts : ndarray
+        What is to be seen; NaN is ignored.
+    ceiling : float
+        Highest TS that gets a colour of its own, if the map reaches it.
+    gamma : float, optional
+        Colours follow this power of TS; 0.5 makes them follow the distance in a Gaussian map.
+    """
+    from matplotlib.colors import PowerNorm
+
+    finite = ts[np.isfinite(ts)]
+    highest = min(ceiling, float(finite.max())) if finite.size else ceiling
+    return PowerNorm(gamma, vmin=0.0, vmax=max(highest, 1e-3))
+
+
+def halo(width: float = 2.0) -> list[Any]:
+    """Return the effect that keeps lettering and lines readable on any colour."""
+    from matplotlib import patheffects
+
+    return [patheffects.withStroke(linewidth=width, foreground=HALO)]
+
+
+def headline(result: SkyScanResult) -> str:
+    """Name the event, its time and whether the scan is over."""
+    event = result.get_event_metadata()
+    if str(event) == str(UNKNOWN_EVENT):
+        return "Event not known"
+    kind = "" if event.event_type == "None" else f"  {event.event_type}"
+    time = f"  MJD {event.mjd:.5f}" if event.is_real_event and np.isfinite(event.mjd) else ""
+    simulated = "" if event.is_real_event else "  simulated"
+    partial = "" if result.header.is_complete else "  (scan not complete)"
+    return f"Run {event.run_id}  Event {event.event_id}{kind}{time}{simulated}{partial}"
+
+
+def subtitle(summary: RegionSummary, reco_algo: str) -> str:
+    """Say how the map was made and how large its regions are."""
+    parts = [reco_algo] if reco_algo else []
+    floor = f", {summary.floor_deg:g}° floor" if summary.floor_deg else ""
+    parts.append(
+        f"50 %: {_area(summary.area50_deg2)}   90 %: {_area(summary.area90_deg2)} "
+        f"({summary.level_rule}{floor})"
+    )
+    if not summary.covers_sky:
+        parts.append(f"within the {_area(summary.scanned_deg2)} scanned")
+    return "   ".join(parts)
+
+
+def best_fit_label(summary: RegionSummary) -> str:
+    """Name the best fit and its direction."""
+    return f"best fit  RA {summary.ra_deg:.2f}°  Dec {signed(summary.dec_deg, 2)}"
+
+
+def signed(angle_deg: float, digits: int) -> str:
+    """Return an angle [deg] with its sign, a real minus if need be.
+
+    Examples
+    --------
+    >>> signed(30, 0), signed(2.345, 1)
+    ('+30°', '+2.3°')
+    """
+    return f"{angle_deg:+.{digits}f}°".replace("-", "\N{MINUS SIGN}")
+
+
+def _area(area_deg2: float) -> str:
+    digits = 2 if area_deg2 < 10 else 1 if area_deg2 < 100 else 0
+    return f"{area_deg2:.{digits}f} deg²"

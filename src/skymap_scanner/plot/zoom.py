@@ -1,0 +1,352 @@
+"""The neighbourhood of the best fit in gnomonic projection, with the 50 % and 90 % regions.
+
+The picture shows the pixels as they were scanned; the lines of the regions run between the centres
+of the cells, so that they are smooth where the map is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from skymap_scanner.plot.style import (
+    INK,
+    LINE_50,
+    LINE_90,
+    Marker,
+    best_fit_label,
+    color_scale,
+    halo,
+    headline,
+    make_figure,
+    map_colors,
+    save,
+    signed,
+    subtitle,
+)
+from skymap_scanner.result.levels import WILKS
+from skymap_scanner.result.regions import (
+    SkyRegions,
+    angular_distance,
+    find_regions,
+    region_summary,
+)
+from skymap_scanner.units import DEG
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from skymap_scanner.result.scan_result import SkyScanResult
+    from skymap_scanner.units import FloatArray
+
+__all__ = ["choose_radius", "plot_zoom"]
+
+#: Samples across the picture [count].
+_N_PIXELS: Final = 600
+#: Half the width of the picture [rad]: at least, and at most (a gnomonic map stretches by 1/cos^2).
+_MIN_RADIUS: Final = 0.8 * DEG
+_MAX_RADIUS: Final = 30.0 * DEG
+#: Room around the 90 % region, and around a marker that lies outside of it.
+_MARGIN: Final = 1.4
+_MARKER_MARGIN: Final = 1.15
+#: A marker farther away than this many radii is not allowed to shrink the region.
+_MARKER_REACH: Final = 3.0
+#: Lengths of the scale bar [deg].
+_BAR_LENGTHS_DEG: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def plot_zoom(
+    result: SkyScanResult,
+    path: str | Path,
+    *,
+    reco_algo: str = "",
+    markers: Sequence[Marker] = (),
+    radius_deg: float | None = None,
+    dpi: int = 200,
+) -> Path:
+    """Draw the neighbourhood of the best fit.
+
+    Parameters
+    ----------
+    result : SkyScanResult
+        A map with at least one pixel.
+    path : str or Path
+        File to write; the suffix (.png, .pdf, .svg) says the format.
+    reco_algo : str, optional
+        Name of the reconstruction, which decides how regions are made; default: the one
+        that the result names.
+    markers : sequence of Marker, optional
+        Directions to mark besides the best fit: the truth of a simulation, the online track ...
+    radius_deg : float, optional
+        Half the width of the picture [deg], up to 30; default: what the regions and markers need.
+    dpi : int, optional
+        Dots per inch of a figure 6.4 inches wide.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ResultError
+        When the result has no pixels.
+    UsageError
+        When the suffix is not known.
+    OutputError
+        When the file cannot be written.
+    """
+    from astropy.visualization.wcsaxes import WCSAxes
+
+    reco_algo = reco_algo or result.header.reco_algo
+    regions = find_regions(result, reco_algo)
+    summary = region_summary(result, reco_algo)
+    radius = choose_radius(result, regions, markers) if radius_deg is None else radius_deg * DEG
+    radius = float(np.clip(radius, 0.01 * DEG, _MAX_RADIUS))
+
+    figure = make_figure(6.4, 6.2)
+    view = _View(*result.best_dir, radius)
+    axes = WCSAxes(figure, (0.13, 0.1, 0.7, 0.72), wcs=view.wcs)
+    figure.add_axes(axes)
+    plain = regions if regions.rule.floor_deg == 0.0 else find_regions(result, WILKS)
+    image = _draw_pixels(axes, view, plain, summary.level90)
+    _draw_lines(axes, view, regions, {summary.level50: LINE_50, summary.level90: LINE_90})
+    best = Marker(*result.best_dir, best_fit_label(summary))
+    _draw_markers(axes, view, [best, *markers])
+    _draw_scale_bar(axes, view)
+    _draw_coordinates(axes, view)
+
+    bar = figure.colorbar(image, cax=figure.add_axes((0.85, 0.1, 0.022, 0.72)), extend="max")
+    bar.set_label(r"$-2\,\Delta\ln L$", fontsize=9)
+    bar.ax.tick_params(labelsize=8, length=2.5)
+    _draw_legend(figure, axes)
+    figure.text(0.48, 0.965, headline(result), ha="center", fontsize=10.5, color=INK)
+    figure.text(0.48, 0.935, subtitle(summary, reco_algo), ha="center", fontsize=8.5, color=INK)
+    return save(figure, path, title=headline(result), dpi=dpi)
+
+
+def choose_radius(result: SkyScanResult, regions: SkyRegions, markers: Sequence[Marker]) -> float:
+    """Find half the width of a picture that shows the 90 % region and markers near it [rad].
+
+    Parameters
+    ----------
+    result : SkyScanResult
+        A map.
+    regions : SkyRegions
+        Its regions.
+    markers : sequence of Marker
+        Directions that should be seen.
+    """
+    is_inside = regions.ts <= regions.level(0.9)
+    inside = regions.cells.take(is_inside)
+    distance = angular_distance(*inside.centers(), *result.best_dir)
+    # of a region with a second part far away, the part around the best fit is shown
+    near = np.minimum(distance, 4.0 * np.sqrt(regions.area(0.9) / np.pi))
+    extent = float(np.max(near + 0.5 * np.sqrt(inside.area)))
+    radius = max(_MARGIN * extent, _MIN_RADIUS)
+    for marker in markers:
+        away = float(angular_distance(marker.ra, marker.dec, *result.best_dir))
+        if away < _MARKER_REACH * radius:
+            radius = max(radius, _MARKER_MARGIN * away)
+    return min(radius, _MAX_RADIUS)
+
+
+class _View:
+    """A square of the tangent plane, and how its samples lie on the sky."""
+
+    def __init__(self, ra: float, dec: float, radius: float) -> None:
+        from astropy.wcs import WCS
+
+        self.center = (ra, dec)
+        self.radius = radius
+        #: Half the width in the tangent plane [rad].
+        self.half_width = float(np.tan(radius))
+        self.wcs = WCS(naxis=2)
+        self.wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        self.wcs.wcs.cunit = ["deg", "deg"]
+        self.wcs.wcs.crval = [ra / DEG, dec / DEG]
+        self.wcs.wcs.crpix = [0.5 * (_N_PIXELS + 1)] * 2
+        step = 2.0 * self.half_width / _N_PIXELS / DEG
+        self.wcs.wcs.cdelt = [-step, step]
+
+    def samples(self) -> tuple[FloatArray, FloatArray]:
+        """Return right ascension and declination [rad] of all image pixels."""
+        position = np.arange(_N_PIXELS, dtype=float)
+        x, y = np.meshgrid(position, position)
+        return self.to_sky(x, y)
+
+    def to_sky(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return right ascension and declination [rad] of image pixels."""
+        ra_deg, dec_deg = self.wcs.all_pix2world(x, y, 0)
+        return ra_deg * DEG, dec_deg * DEG
+
+    def to_image(self, ra: FloatArray, dec: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Project directions [rad] of the hemisphere to image pixels."""
+        x, y = self.wcs.all_world2pix(ra / DEG, dec / DEG, 0)
+        return x, y
+
+
+def _draw_pixels(axes: Any, view: _View, plain: SkyRegions, level90: float) -> Any:
+    ts = plain.ts_at(*view.samples())
+    ts[~np.isfinite(ts)] = np.nan
+    return axes.imshow(
+        np.ma.masked_invalid(ts),
+        origin="lower",
+        cmap=map_colors(),
+        norm=color_scale(ts, max(6.0 * level90, 30.0)),
+        interpolation="nearest",
+    )
+
+
+def _draw_lines(axes: Any, view: _View, regions: SkyRegions, levels: dict[float, str]) -> None:
+    """Draw the edges of the regions on triangles between the centres of cells."""
+    from matplotlib.tri import Triangulation
+
+    ra, dec = regions.cells.centers()
+    distance = angular_distance(ra, dec, *view.center)
+    # cells whose centres lie around the picture hold up the surface at its edges
+    reach = np.sqrt(2.0) * view.radius + 2.0 * np.sqrt(regions.cells.area)
+    near = distance < np.minimum(reach, 80.0 * DEG)
+    if np.count_nonzero(near) < 4:
+        return
+    # far above the levels the height does not matter, but infinity would spoil the interpolation
+    heights = np.minimum(regions.ts[near], 10.0 * max(levels) + 10.0)
+    triangles = Triangulation(*view.to_image(ra[near], dec[near]))
+    middle = [axis[triangles.triangles].mean(axis=1) for axis in (triangles.x, triangles.y)]
+    triangles.set_mask(~np.isfinite(regions.ts_at(*view.to_sky(*middle))))
+    axes.tricontour(
+        triangles,
+        heights,
+        levels=sorted(levels),
+        colors=[levels[level] for level in sorted(levels)],
+        linewidths=1.8,
+    )
+
+
+def _draw_markers(axes: Any, view: _View, markers: Sequence[Marker]) -> None:
+    shapes = ("+", "*", "x", "D", "P")
+    sizes = (13.0, 13.0, 9.0, 7.0, 8.0)
+    for number, marker in enumerate(markers):
+        which = min(number, len(shapes) - 1)
+        away = angular_distance(marker.ra, marker.dec, *view.center)
+        label = marker.label
+        if away > np.sqrt(2.0) * view.radius:
+            label = f"{label} (outside, {float(away) / DEG:.1f}° away)"
+            x, y = np.full(1, np.nan), np.full(1, np.nan)
+        else:
+            x, y = view.to_image(np.array([marker.ra]), np.array([marker.dec]))
+        is_line = shapes[which] in "+x"
+        (artist,) = axes.plot(
+            x,
+            y,
+            linestyle="none",
+            marker=shapes[which],
+            markersize=sizes[which],
+            color=INK if is_line else "#f0e442",
+            markeredgecolor=INK,
+            markeredgewidth=1.8 if is_line else 0.9,
+            label=label,
+            zorder=6,
+        )
+        if is_line:
+            artist.set_path_effects(halo(3.5))
+
+
+def _draw_scale_bar(axes: Any, view: _View) -> None:
+    per_degree = _N_PIXELS / (2.0 * view.half_width / DEG)
+    lengths = [length for length in _BAR_LENGTHS_DEG if length * per_degree < 0.3 * _N_PIXELS]
+    length_deg = max(lengths, default=_BAR_LENGTHS_DEG[0])
+    start, height = 0.05 * _N_PIXELS, 0.05 * _N_PIXELS
+    end = start + length_deg * per_degree
+    (line,) = axes.plot([start, end], [height, height], color=INK, linewidth=2.2, zorder=5)
+    line.set_path_effects(halo(4.0))
+    text = axes.text(
+        0.5 * (start + end),
+        height + 0.012 * _N_PIXELS,
+        f"{length_deg:g}°",
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        color=INK,
+        zorder=5,
+    )
+    text.set_path_effects(halo())
+
+
+def _draw_coordinates(axes: Any, view: _View) -> None:
+    axes.set_xlim(-0.5, _N_PIXELS - 0.5)
+    axes.set_ylim(-0.5, _N_PIXELS - 0.5)
+    if 0.5 * np.pi - abs(view.center[1]) < 1.5 * view.radius:
+        _draw_polar_coordinates(axes, view)
+        return
+    ra, dec = axes.coords
+    ra.set_ticklabel_position("b")
+    ra.set_axislabel_position("b")
+    dec.set_ticklabel_position("l")
+    dec.set_axislabel_position("l")
+    for coordinate, name in ((ra, "Right ascension (J2000)"), (dec, "Declination (J2000)")):
+        coordinate.set_axislabel(name, fontsize=9.5, minpad=0.7)
+        coordinate.set_major_formatter("d.dd" if view.radius < 1.5 * DEG else "d.d")
+        coordinate.set_ticks(number=6)
+        coordinate.set_ticklabel(size=8.5, exclude_overlapping=True)
+        coordinate.grid(color=INK, alpha=0.18, linewidth=0.6)
+
+
+def _draw_polar_coordinates(axes: Any, view: _View) -> None:
+    """Draw meridians and parallels with their values on them: at a pole, edges cannot."""
+    for coordinate in axes.coords:
+        coordinate.set_ticks_visible(False)
+        coordinate.set_ticklabel_visible(False)
+        coordinate.set_auto_axislabel(False)
+    line: dict[str, Any] = {"color": INK, "alpha": 0.25, "linewidth": 0.6}
+    center_ra, center_dec = view.center
+    pole = np.copysign(0.5 * np.pi, center_dec)
+    farthest = abs(pole - center_dec) + 1.5 * view.radius
+    lengths = [length for length in _BAR_LENGTHS_DEG if length * DEG < 0.6 * view.radius]
+    step_deg = max(lengths, default=_BAR_LENGTHS_DEG[0])
+    step = step_deg * DEG
+    for number in range(1, int(farthest / step) + 1):
+        dec = pole - np.copysign(number * step, pole)
+        axes.plot(*view.to_image(np.linspace(0.0, 2.0 * np.pi, 361), np.full(361, dec)), **line)
+        digits = 0 if step_deg >= 1.0 else 1 if step_deg >= 0.1 else 2
+        _write(axes, view, center_ra, dec, signed(dec / DEG, digits))
+    for ra_deg in range(0, 360, 30):
+        along = pole - np.copysign(np.linspace(step, farthest, 60), pole)
+        axes.plot(*view.to_image(np.full(60, ra_deg * DEG), along), **line)
+        # between the first two circles
+        _write(axes, view, ra_deg * DEG, pole - np.copysign(1.5 * step, pole), f"{ra_deg}°")
+    below = "Right ascension on the meridians, declination on the circles (J2000)"
+    axes.text(0.5, -0.03, below, transform=axes.transAxes, ha="center", va="top", fontsize=9)
+
+
+def _write(axes: Any, view: _View, ra: float, dec: float, words: str) -> None:
+    """Put a few words at a direction, if it lies well inside of the picture."""
+    x, y = view.to_image(np.array([ra]), np.array([dec]))
+    away = max(abs(x[0] - 0.5 * _N_PIXELS), abs(y[0] - 0.5 * _N_PIXELS))
+    if away < 0.46 * _N_PIXELS:
+        text = axes.text(
+            x[0], y[0], words, fontsize=8, ha="center", va="center", color=INK, zorder=5
+        )
+        text.set_path_effects(halo())
+
+
+def _draw_legend(figure: Any, axes: Any) -> None:
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], color=LINE_50, linewidth=1.8, label="50 % region"),
+        Line2D([], [], color=LINE_90, linewidth=1.8, label="90 % region"),
+    ]
+    handles, _ = axes.get_legend_handles_labels()
+    figure.legend(
+        handles=[*handles, *lines],
+        loc="upper center",
+        bbox_to_anchor=(0.48, 0.925),
+        ncols=3,
+        frameon=False,
+        fontsize=8.5,
+        handletextpad=0.5,
+        columnspacing=1.6,
+    )

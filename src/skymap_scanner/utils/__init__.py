@@ -1,0 +1,1 @@
+"""Import names that users know from the field; everything here lives elsewhere."""
