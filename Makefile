@@ -7,7 +7,7 @@ EVENT ?= examples/simulated_track.json
 OUTPUT ?= scan-output
 PYTEST_OPTIONS ?=
 
-.PHONY: scan test lint bench docs clean skyreader-env
+.PHONY: scan test lint bench docs pictures clean skyreader-env
 
 scan: $(VENV)/.runtime  ## set up, scan EVENT with all cores, write the map and pictures to OUTPUT
 	$(BIN)/skymap-scanner scan "$(EVENT)" --output-dir "$(OUTPUT)"
@@ -26,6 +26,10 @@ bench: $(VENV)/.test  ## speed and memory figures, printed
 
 docs: $(VENV)/.docs  ## HTML pages in docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+pictures: $(VENV)/.runtime  ## the picture in the README, from a scan of the example
+	$(BIN)/skymap-scanner scan examples/simulated_track.json --output-dir "$(OUTPUT)"
+	cp "$(OUTPUT)"/run00000001.evt000000000001.neutrino_8_64_512_zoom.png docs/pictures/example_zoom.png
 
 skyreader-env: .venv-skyreader/.ready  ## an environment of its own for icecube-skyreader, which needs pandas < 3
 

@@ -6,7 +6,7 @@ project = "Skymap Scanner"
 author = "The Skymap Scanner developers"
 project_copyright = "2026, The Skymap Scanner developers"
 release = _version("skymap-scanner")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.extlinks", "sphinx.ext.mathjax", "numpydoc"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "furo"
@@ -15,4 +15,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
-nitpicky = False
+autosummary_generate = False
+extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
+# numpydoc makes citations of the papers in "References" sections, which nothing needs to cite.
+suppress_warnings = ["ref.citation"]

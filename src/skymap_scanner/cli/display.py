@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from skymap_scanner.scan.progress import RateMeter, take_progress
-from skymap_scanner.server.reports import LineReporter, best_direction, show_duration
+from skymap_scanner.server.reports import (
+    LineReporter,
+    best_direction,
+    show_duration,
+    show_workers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,15 +33,16 @@ _LIVE_INTERVAL_S: Final = 0.5
 _BAR_WIDTH: Final = 30
 
 
-def choose_reporter(*, quiet: bool, interval_s: float) -> Reporter:
-    """Return the reporter that suits where stderr goes: a terminal, a file, or nobody."""
+def choose_reporter(*, quiet: bool, interval_s: float) -> tuple[Reporter, TextIO]:
+    """Return the reporter that suits where stderr goes, and where log lines go beside it."""
     if quiet:
-        return SilentReporter()
+        return SilentReporter(), sys.stderr
     if sys.stderr.isatty():
         from rich.console import Console
 
-        return LiveReporter(Console(stderr=True, highlight=False))
-    return LineReporter(_to_stderr, interval_s=interval_s)
+        console = Console(stderr=True, highlight=False)
+        return LiveReporter(console), cast("TextIO", _ConsoleStream(console))
+    return LineReporter(_to_stderr, interval_s=interval_s), sys.stderr
 
 
 def _to_stderr(line: str) -> None:
@@ -136,7 +143,7 @@ def draw(progress: Progress, n_processes: int) -> RenderableType:
         else f", about {show_duration(progress.time_left_s)} left"
     )
     speed = (
-        f"{progress.rate:.3g} fits/s with {n_processes} workers, "
+        f"{progress.rate:.3g} fits/s with {show_workers(n_processes)}, "
         f"{show_duration(progress.elapsed_s)} so far{left}"
     )
     return Group(table, Text(speed), Text(best_direction(progress) or "no fit yet"))
@@ -147,3 +154,16 @@ def _bar(level: LevelProgress) -> RenderableType:
 
     total = max(level.n_sent or level.n_expected, 1)
     return ProgressBar(total=total, completed=level.n_done, width=_BAR_WIDTH)
+
+
+class _ConsoleStream(io.TextIOBase):
+    """A text file whose lines appear above the live picture instead of in it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> int:
+        """Show the lines of `text`."""
+        if text.strip():
+            self._console.print(text.rstrip("\n"), markup=False, soft_wrap=True)
+        return len(text)

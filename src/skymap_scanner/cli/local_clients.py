@@ -38,8 +38,10 @@ class LocalClient:
         Where what the client says goes.
     count_fits : callable
         Returns how many fits have come back so far; tells deaths from bad luck.
-    make_ready : callable
-        Awaited once before the first client starts.
+    before : callable
+        Awaited with the startup JSON before the first client starts.
+    find_fault : callable
+        Awaited with it when a client ended without any fit; raises when it knows why.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class LocalClient:
         n_workers: int,
         log_file: Path,
         count_fits: Callable[[], int],
-        make_ready: Callable[[], Awaitable[None]],
+        before: Callable[[Path], Awaitable[None]],
+        find_fault: Callable[[Path], Awaitable[None]],
     ) -> None:
         self._n_workers = n_workers
         self._log_file = log_file
         self._count_fits = count_fits
-        self._make_ready = make_ready
+        self._before = before
+        self._find_fault = find_fault
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self, startup_json: Path) -> None:
@@ -63,8 +67,10 @@ class LocalClient:
         ------
         WorkersGoneError
             The client died several times without a fit in between; says its last words.
+        SkymapScannerError
+            What `before` or `find_fault` raise.
         """
-        await self._make_ready()
+        await self._before(startup_json)
         n_fruitless, n_fits = 0, -1
         while True:
             code = await self._run_once(startup_json)
@@ -78,6 +84,8 @@ class LocalClient:
                     f"(everything it said: {self._log_file})"
                 )
             logger.warning("the client ended (%s) and is started again", ending(code))
+            if code > 0 and n_fits == 0:
+                await self._find_fault(startup_json)
 
     async def stop(self) -> None:
         """Let the client leave by itself after the end of the scan, else make it."""

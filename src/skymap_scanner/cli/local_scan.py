@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import secrets
 import tempfile
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skymap_scanner.cli.display import choose_reporter
-from skymap_scanner.cli.kernels import Kernels
 from skymap_scanner.cli.local_clients import LocalClient
+from skymap_scanner.cli.pictures import draw_map
+from skymap_scanner.cli.rehearsal import Rehearsal
 from skymap_scanner.cli.summary import as_json, as_text
 from skymap_scanner.logs import configure_logging
 from skymap_scanner.server.arguments import request_from
@@ -23,17 +23,12 @@ from skymap_scanner.server.session import ScanSession
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
     from skymap_scanner.config import Settings
-    from skymap_scanner.result import SkyScanResult
     from skymap_scanner.server.preparation import ScanPlan
     from skymap_scanner.server.reports import Reporter
-    from skymap_scanner.server.session import Outcome
 
 __all__ = ["n_cores", "scan_here"]
-
-logger = logging.getLogger(__name__)
 
 
 def scan_here(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -45,9 +40,14 @@ def scan_here(arguments: argparse.Namespace, settings: Settings) -> int:
         When there is no complete map, or it could not be saved.
     """
     started_s = time.monotonic()
+    reporter, log_stream = choose_reporter(
+        quiet=arguments.quiet, interval_s=settings.SKYSCAN_PROGRESS_INTERVAL_SEC
+    )
     # Progress has a display of its own; what is logged is for those who look for a fault.
     configure_logging(
-        settings.SKYSCAN_LOG if arguments.debug else "WARNING", settings.SKYSCAN_LOG_THIRD_PARTY
+        settings.SKYSCAN_LOG if arguments.debug else "WARNING",
+        settings.SKYSCAN_LOG_THIRD_PARTY,
+        stream=log_stream,
     )
     # The startup JSON is for our own client only, so it goes where nobody else looks.
     with tempfile.TemporaryDirectory(prefix="skymap-scanner-") as private:
@@ -63,9 +63,6 @@ def scan_here(arguments: argparse.Namespace, settings: Settings) -> int:
             now=datetime.now(UTC),
             suffix=secrets.token_hex(3),
         )
-        reporter = choose_reporter(
-            quiet=arguments.quiet, interval_s=settings.SKYSCAN_PROGRESS_INTERVAL_SEC
-        )
         session = _session(
             plan, reporter, n_workers=arguments.workers or n_cores(), started_s=started_s
         )
@@ -74,8 +71,10 @@ def scan_here(arguments: argparse.Namespace, settings: Settings) -> int:
         for kind, path in outcome.files.items():
             reporter.say(f"{kind}: {path}")
         raise outcome.error
+    if not arguments.debug:
+        _client_log(plan).unlink(missing_ok=True)
     if not arguments.no_plots:
-        outcome = session.conclude_again(outcome, draw(plan, outcome))
+        outcome = session.conclude_again(outcome, draw_map(plan, outcome))
     print(as_json(plan, outcome) if arguments.json else as_text(plan, outcome))
     return 0
 
@@ -88,8 +87,8 @@ def n_cores() -> int:
 def _session(
     plan: ScanPlan, reporter: Reporter, *, n_workers: int, started_s: float
 ) -> ScanSession:
-    log_file = plan.folders.cache / f"client-{plan.scan_id}.log"
-    kernels = Kernels(
+    log_file = _client_log(plan)
+    rehearsal = Rehearsal(
         plan.reco,
         plan.request.reco_options,
         cache=plan.request.cache_dir,
@@ -100,28 +99,13 @@ def _session(
         n_workers=n_workers,
         log_file=log_file,
         count_fits=lambda: session.state.n_done,
-        make_ready=kernels.make_ready,
+        before=rehearsal.compile_kernels,
+        find_fault=rehearsal.run,
     )
     session = ScanSession(plan, reporter=reporter, companion=client, started_s=started_s)
     return session
 
 
-def draw(plan: ScanPlan, outcome: Outcome) -> dict[str, Path]:
-    """Draw the map; return kind -> path. A picture that fails is a warning: the map is saved."""
-    from skymap_scanner import plot
-
-    pictures: dict[str, Callable[[SkyScanResult, Path], object]] = {
-        "all_sky": plot.plot_all_sky,
-        "zoom": plot.plot_zoom,
-    }
-    files: dict[str, Path] = {}
-    for kind, make in pictures.items():
-        path = plan.folders.result_file(f"_{kind}.png")
-        try:
-            make(outcome.result, path)
-        except Exception as error:
-            logger.warning("the picture %s cannot be drawn: %s", path.name, error)
-            logger.debug("where", exc_info=True)
-        else:
-            files[kind] = path
-    return files
+def _client_log(plan: ScanPlan) -> Path:
+    """Return where the client's words go; kept when the scan did not end well."""
+    return plan.folders.cache / f"client-{plan.scan_id}.log"

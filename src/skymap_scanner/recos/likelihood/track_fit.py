@@ -1,0 +1,183 @@
+r"""Fit of a track with fixed direction to the first pulses: start values, Newton loop, end rule.
+
+Direction fixed, three parameters remain (u, v, w): two offsets in the plane normal to the track and
+c times the time at the reference point, all in m. The fit starts from the best of its first
+guesses, finds its valley with a rough likelihood, and ends with the real one. Numbers of iterations
+are bounded and no clock is read: the same input gives the same bits.
+
+References
+----------
+.. [1] J. Nocedal and S. J. Wright, Numerical Optimization, 2nd edition (2006), section 6.2
+   (symmetric rank-one update)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from skymap_scanner.recos.compiled import kernel
+from skymap_scanner.recos.likelihood.mpe import Hits, Light, evaluate
+from skymap_scanner.recos.likelihood.rough import evaluate_rough
+from skymap_scanner.recos.minimise.newton import damped_step, update_hessian
+from skymap_scanner.units import LIGHT_SPEED
+
+if TYPE_CHECKING:
+    from skymap_scanner.units import FloatArray
+
+__all__ = ["REAL", "ROUGH", "Effort", "fit_track", "minimise"]
+
+#: Which likelihood `minimise` works on.
+ROUGH: Final = 0
+REAL: Final = 1
+#: Step of the finite differences of the gradient [m], longest step of a fit [m].
+_WIDTH: Final = 0.3
+_LONGEST: Final = 60.0
+#: Where the rough likelihood of a guess is looked at around its time [m of light path]: half an
+#: event's length to both sides.
+_TIME_STEPS: Final = (0.0, -60.0, 60.0, -150.0, 150.0, -300.0, 300.0)
+
+
+class Effort(NamedTuple):
+    """When a fit ends (a tuple, as kernels want it).
+
+    Attributes
+    ----------
+    tolerance : float
+        Expected decrease of the negative log-likelihood at which to stop.
+    max_iterations : int
+        Number of steps at most.
+    """
+
+    tolerance: float
+    max_iterations: int
+
+
+#: The rough likelihood only leads into a valley.
+_ROUGH_TOLERANCE: Final = 0.1
+_ROUGH_ITERATIONS: Final = 30
+
+
+@kernel
+def _objective(kind: int, at: FloatArray, hits: Hits, light: Light, gradient: FloatArray) -> float:
+    if kind == ROUGH:
+        return evaluate_rough(at, hits, gradient)
+    return evaluate(at, hits, light, gradient)
+
+
+@kernel
+def minimise(
+    kind: int, at: FloatArray, hits: Hits, light: Light, effort: Effort
+) -> tuple[float, int]:
+    """Minimise a likelihood from one start by damped quasi-Newton steps.
+
+    The first Hessian comes from differences of the analytic gradient; every step, taken or not,
+    improves it by a symmetric rank-one update. The fit ends when the quadratic model expects to
+    gain less than the tolerance.
+
+    Parameters
+    ----------
+    kind : int
+        `ROUGH` or `REAL` likelihood.
+    at : ndarray, shape (3,)
+        Start; holds the minimum afterwards [m].
+    hits : Hits
+        The hit modules in the frame of the track.
+    light : Light
+        Ice and light.
+    effort : Effort
+        When to stop.
+
+    Returns
+    -------
+    nll : float
+        Negative log-likelihood at the end.
+    n_evaluations : int
+        How often it was computed.
+    """
+    gradient, trial_gradient, step = np.empty(3), np.empty(3), np.empty(3)
+    hessian = np.empty((3, 3))
+    trial = at.copy()
+    nll = _objective(kind, at, hits, light, gradient)
+    for k in range(3):
+        trial[k] += _WIDTH
+        _objective(kind, trial, hits, light, trial_gradient)
+        hessian[k] = (trial_gradient - gradient) / _WIDTH
+        trial[k] = at[k]
+    hessian = 0.5 * (hessian + hessian.T)
+    n_evaluations = 4
+    damping = 0.0
+    for _ in range(effort.max_iterations):
+        predicted = damped_step(gradient, hessian, damping, _LONGEST, step)
+        if predicted < effort.tolerance:
+            break
+        trial[:] = at + step
+        value = _objective(kind, trial, hits, light, trial_gradient)
+        n_evaluations += 1
+        update_hessian(hessian, step, trial_gradient - gradient)
+        if value < nll:
+            damping = 0.0 if nll - value > 0.25 * predicted else 0.5 * damping
+            nll = value
+            at[:] = trial
+            gradient[:] = trial_gradient
+        else:
+            damping = max(4.0 * damping, 0.1)
+    return nll, n_evaluations
+
+
+@kernel
+def _best_guess(guesses: FloatArray, hits: Hits, at: FloatArray) -> bool:
+    """Fill `at` with the guess that the rough likelihood likes best, at its own time or shifted."""
+    start, gradient = np.empty(3), np.empty(3)
+    lowest = np.inf
+    for g in range(guesses.shape[0]):
+        delta = guesses[g, :3] - hits.reference
+        start[0] = np.sum(delta * hits.basis[0])
+        start[1] = np.sum(delta * hits.basis[1])
+        time = guesses[g, 3] * LIGHT_SPEED - np.sum(delta * hits.direction)
+        for shift in _TIME_STEPS:
+            start[2] = time + shift
+            nll = evaluate_rough(start, hits, gradient)
+            if nll < lowest:
+                lowest = nll
+                at[:] = start
+    return lowest < np.inf
+
+
+@kernel
+def fit_track(
+    hits: Hits, light: Light, guesses: FloatArray, effort: Effort, best: FloatArray
+) -> tuple[float, int]:
+    """Fit vertex and time of a track with fixed direction.
+
+    Parameters
+    ----------
+    hits : Hits
+        The hit modules in the frame of the track; the fitted vertex is the point of the track
+        closest to the reference point.
+    light : Light
+        Ice and light.
+    guesses : ndarray, shape (n_guess, 4)
+        First guesses x, y, z [m], time [ns].
+    effort : Effort
+        When to stop.
+    best : ndarray, shape (4,)
+        Filled with vertex x, y, z [m] and time there [ns]; NaN when the fit failed.
+
+    Returns
+    -------
+    nll : float
+        Negative log-likelihood at the minimum; +inf when no guess is finite.
+    n_evaluations : int
+        How often the real likelihood was computed.
+    """
+    at = np.empty(3)
+    best[:] = np.nan
+    if not _best_guess(guesses, hits, at):
+        return np.inf, 0
+    minimise(ROUGH, at, hits, light, Effort(_ROUGH_TOLERANCE, _ROUGH_ITERATIONS))
+    nll, n_evaluations = minimise(REAL, at, hits, light, effort)
+    best[:3] = hits.reference + at[0] * hits.basis[0] + at[1] * hits.basis[1]
+    best[3] = at[2] / LIGHT_SPEED
+    return nll, n_evaluations

@@ -1,0 +1,95 @@
+"""The map on disk: what there is so far while the scan runs, the whole at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skymap_scanner import __version__
+from skymap_scanner.exceptions import OutputError
+from skymap_scanner.result import EventMetadata, from_nsides_dict
+
+if TYPE_CHECKING:
+    from skymap_scanner.pixels import NSidesDict
+    from skymap_scanner.result import SkyScanResult
+    from skymap_scanner.result.manifest import ScanManifest
+    from skymap_scanner.server.preparation import ScanPlan
+
+__all__ = ["ResultFiles"]
+
+logger = logging.getLogger(__name__)
+
+
+class ResultFiles:
+    """Writes the ``.npz`` and ``.json`` of one scan; each writing replaces the one before.
+
+    Parameters
+    ----------
+    plan : ScanPlan
+        Names the event, the reconstruction and the folders.
+    """
+
+    def __init__(self, plan: ScanPlan) -> None:
+        event = plan.event
+        self._plan = plan
+        self._metadata = EventMetadata(
+            event.run_id, event.event_id, event.event_type, event.mjd, plan.is_real
+        )
+
+    def result_of(self, pixels: NSidesDict, *, is_complete: bool) -> SkyScanResult:
+        """Make the result of the pixels that are done."""
+        reco = self._plan.reco
+        return from_nsides_dict(
+            pixels,
+            is_complete,
+            self._metadata,
+            reco_algo=reco.name,
+            reco_options=reco.describe_options(),
+            software=f"skymap-scanner {__version__}",
+        )
+
+    def write_partial(self, result: SkyScanResult, manifest: ScanManifest) -> None:
+        """Write what there is; a full disk is a warning, the scan goes on."""
+        if not result.n_pixels:
+            return
+        try:
+            self._write(result, self._plan.folders.output)
+            manifest.write(self._plan.folders.output)
+        except OutputError as error:
+            logger.warning("the result so far is not saved, the scan goes on: %s", error)
+
+    def write_final(self, result: SkyScanResult) -> dict[str, Path]:
+        """Write the result at the end of the scan and return kind -> path.
+
+        Raises
+        ------
+        OutputError
+            When that fails; the error says whether the result could be kept elsewhere instead.
+        """
+        folders = self._plan.folders
+        try:
+            return self._write(result, folders.output)
+        except OutputError as error:
+            kept = self._rescue(result)
+            if kept is None:
+                raise
+            raise OutputError(
+                f"{error}; nothing is lost: the result is kept in {kept}", **error.fields
+            ) from error
+
+    def _rescue(self, result: SkyScanResult) -> Path | None:
+        """Write a result that the output folder does not take to where there may be room."""
+        for folder in (self._plan.folders.cache, Path(tempfile.gettempdir())):
+            with contextlib.suppress(OutputError):
+                return self._write(result, folder)["npz"]
+        return None
+
+    def _write(self, result: SkyScanResult, folder: Path) -> dict[str, Path]:
+        nsides = self._plan.progression.nsides
+        return {
+            "npz": result.to_npz(output_dir=folder, nsides=nsides),
+            "json": result.to_json(output_dir=folder, nsides=nsides),
+        }

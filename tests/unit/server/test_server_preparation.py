@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from skymap_scanner.exceptions import EventError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from skymap_scanner.server.preparation import ScanPlan
+
+    MakePlan = Callable[..., ScanPlan]
+
+
+def test_plan_says_all_about_the_scan(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan(reco_algo="SplineMPE")
+    assert plan.reco.name == "splinempe"
+    assert plan.n_variations == 7
+    assert plan.progression.nsides == (1, 2)
+    assert plan.scan_id == "1-1-1-2-1714953600-abcdef"
+    assert not plan.is_real
+    assert plan.region is None
+    assert plan.pointing is None
+    assert plan.folders.output == tmp_path / "out"
+    assert plan.folders.cache.parent == tmp_path / "cache" / plan.event.name
+
+
+def test_settings_of_the_reco_have_a_cache_of_their_own(make_plan: MakePlan) -> None:
+    default = make_plan(reco_algo="splinempe").folders.cache
+    same = make_plan(reco_algo="splinempe", reco_options={"variations": "classic"}).folders.cache
+    other = make_plan(reco_algo="splinempe", reco_options={"variations": "point"}).folders.cache
+    assert default == same != other
+
+
+def test_startup_json_of_an_earlier_scan_is_removed(make_plan: MakePlan, tmp_path: Path) -> None:
+    (tmp_path / "startup.json").write_text("{}")
+    make_plan()
+    assert not (tmp_path / "startup.json").exists()
+
+
+def test_a_cone_confines_the_scan(make_plan: MakePlan) -> None:
+    plan = make_plan(around=(1.0, 0.5, 0.1))
+    assert plan.region is not None
+    assert (plan.region.ra, plan.region.dec, plan.region.radius) == (1.0, 0.5, 0.1)
+
+
+def test_a_pointed_reco_looks_along_the_online_fit(make_plan: MakePlan) -> None:
+    plan = make_plan(reco_algo="splinempe_pointed")
+    assert plan.pointing is not None
+    assert np.rad2deg(plan.pointing.radius) == pytest.approx(3.5)
+    fit = plan.event.fits["l2_online_BestFit"]
+    from skymap_scanner.event import detector_to_equatorial
+
+    ra, dec = detector_to_equatorial(fit.zenith, fit.azimuth, plan.event.mjd)
+    assert (plan.pointing.ra, plan.pointing.dec) == pytest.approx((float(ra), float(dec)))
+
+
+def test_a_cone_beats_the_pointing(make_plan: MakePlan) -> None:
+    assert make_plan(reco_algo="splinempe_pointed", around=(1.0, 0.5, 0.1)).pointing is None
+
+
+def test_simulated_event_cannot_be_called_real(make_plan: MakePlan) -> None:
+    with pytest.raises(EventError, match="run 1, wanted 100000 <= run < 1000000"):
+        make_plan(is_real=True)
+    assert not make_plan(is_real=False).is_real
+
+
+def test_nothing_is_made_before_all_is_checked(make_plan: MakePlan, tmp_path: Path) -> None:
+    for wrong in ({"reco_algo": "no_such"}, {"nsides": ("3:0",)}, {"event_file": tmp_path / "no"}):
+        with pytest.raises(InputError):
+            make_plan(**wrong)
+    assert list(tmp_path.iterdir()) == []

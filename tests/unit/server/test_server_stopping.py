@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from skymap_scanner.exceptions import ScanStoppedError
+from skymap_scanner.server.stopping import first_to_end, stopped_by_signals
+
+
+async def for_ever(ended: list[str]) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append("tidied up")
+
+
+async def fail() -> None:
+    await asyncio.sleep(0)
+    raise ValueError("mine")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGINT, "by Ctrl-C"), (signal.SIGTERM, "by SIGTERM")]
+)
+def test_signal_ends_the_work_in_order(number: signal.Signals, words: str) -> None:
+    ended: list[str] = []
+
+    async def main() -> None:
+        with stopped_by_signals() as stopped:
+            asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), number)
+            await first_to_end(for_ever(ended), stopped=stopped)
+
+    before = signal.getsignal(number)
+    with pytest.raises(ScanStoppedError, match=words):
+        asyncio.run(main())
+    assert ended == ["tidied up"]
+    assert signal.getsignal(number) == before
+
+
+def test_failure_of_one_cancels_the_others() -> None:
+    ended: list[str] = []
+    with pytest.raises(ValueError, match="mine"):
+        asyncio.run(first_to_end(for_ever(ended), fail()))
+    assert ended == ["tidied up"]
+
+
+def test_end_of_one_is_the_end() -> None:
+    ended: list[str] = []
+    asyncio.run(first_to_end(for_ever(ended), asyncio.sleep(0)))
+    assert ended == ["tidied up"]
+
+
+def test_without_a_signal_nothing_is_left_over() -> None:
+    async def main() -> None:
+        with stopped_by_signals() as stopped:
+            await first_to_end(asyncio.sleep(0), stopped=stopped)
+
+    asyncio.run(main())
