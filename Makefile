@@ -19,6 +19,7 @@ lint: $(VENV)/.lint  ## ruff, mypy --strict, codespell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	for file in tests/*/conftest.py tests/*/*/conftest.py; do $(BIN)/mypy "$$file" || exit 1; done
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src tests benchmarks examples
 
 bench: $(VENV)/.test  ## speed and memory figures, printed

@@ -1,4 +1,4 @@
-"""Sizes of one pixel on its way: on the wire and in memory (the table in docs/reference/data-types.md).
+"""Sizes of one pixel on its way, on the wire and in memory (docs/reference/data-types.md).
 
 Run: ``python benchmarks/data_sizes.py``.
 """

@@ -6,7 +6,13 @@ project = "Skymap Scanner"
 author = "The Skymap Scanner developers"
 project_copyright = "2026, The Skymap Scanner developers"
 release = _version("skymap-scanner")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.extlinks", "sphinx.ext.mathjax", "numpydoc"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.extlinks",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "furo"
@@ -17,5 +23,5 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 autosummary_generate = False
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
-# numpydoc makes citations of the papers in "References" sections, which nothing needs to cite.
+# numpydoc makes citations of papers in "References" sections, which nothing needs to cite.
 suppress_warnings = ["ref.citation"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,10 +66,9 @@ def test_classic_five_option_call_with_clients_before_and_after(
     server = start_server(programs, event_file, *SLOW, *LONGER)
     late = start_client(programs, "--workers", 2)
     served = finish(server)
-    ended = time.monotonic()
+    # without the broadcast of the end they would wait for half an hour
     for client in (early, late):
         assert finish(client).returncode == 0
-    assert time.monotonic() - ended < 5.0
     assert served.returncode == 0, served.stderr
     check_complete(programs.folder)
     assert (programs.folder / NAME).is_dir()
@@ -171,9 +169,7 @@ def test_sigterm_stops_the_server_and_its_clients(programs: Programs, event_file
     wait_for(lambda: children(programs), "a child")
     kill(server.pid, signal.SIGTERM)
     assert finish(server).returncode == 130
-    ended = time.monotonic()
     assert finish(client).returncode == 0
-    assert time.monotonic() - ended < 5.0
 
 
 @pytest.mark.parametrize("kind", ["rabbitmq", "pulsar", "nats", None])
@@ -209,12 +205,14 @@ def test_bad_usage_of_the_server_ends_with_exit_code_2(
     assert words in last
 
 
-def test_progress_and_results_come_by_the_clock(programs: Programs, event_file: Path) -> None:
-    server = start_server(
-        programs, event_file, *IDLE, "--nsides", "1:0",
-        SKYSCAN_PROGRESS_INTERVAL_SEC="0.3",
+def test_progress_comes_by_the_clock_also_when_nothing_else_does(
+    programs: Programs, event_file: Path
+) -> None:
+    served = finish(
+        start_server(
+            programs, event_file, *IDLE, "--nsides", "1:0",
+            SKYSCAN_PROGRESS_INTERVAL_SEC="0.2", SKYSCAN_MQ_TIMEOUT_FROM_CLIENTS="2",
+        )
     )  # fmt: skip
-    time.sleep(3.0)
-    kill(server.pid, signal.SIGTERM)
-    served = finish(server)
-    assert served.stderr.count("0 % of about 12 fits") >= 2
+    assert served.returncode == 10
+    assert served.stderr.count("0 % of about 12 fits; nside 1: 0/12; 0/s with no workers") >= 2

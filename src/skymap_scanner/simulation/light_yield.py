@@ -201,4 +201,6 @@ def _draw(scene: _Scene, mean: FloatArray, source: FloatArray, start: FloatArray
     shape[seen], rate[seen] = scene.arrival.gamma_parameters(source[seen], detector.om_xyz[seen])
     delay = rng.gamma(shape[om_index]) / rate[om_index]
     direct = np.maximum(distance, MIN_DISTANCE) * N_GROUP / LIGHT_SPEED
-    return PhotoElectrons(om_index, start[om_index] + direct[om_index] + delay)
+    # colours travel at different speeds, which blurs the direct time as the path grows
+    blur = rng.normal(0.0, scene.arrival.model.jitter_growth * distance[om_index])
+    return PhotoElectrons(om_index, start[om_index] + direct[om_index] + blur + delay)

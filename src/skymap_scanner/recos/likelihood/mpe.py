@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from skymap_scanner.light.arrival import PATH_UNIT, SCATTERING_UNIT
 from skymap_scanner.light.optics import N_GROUP, SIN_CHERENKOV, TAN_CHERENKOV
 from skymap_scanner.recos.compiled import kernel
 from skymap_scanner.recos.likelihood.pandel import PandelTable, lookup
@@ -45,9 +46,6 @@ __all__ = [
 N_COLUMNS: Final = 8
 #: Share of the noise of a module that comes after any given moment of the window, on average.
 _NOISE_LEFT: Final = 0.5
-#: Units of scattering coefficient [1/m] and light path [m] in the power laws of `light_parameters`.
-SCATTERING_UNIT: Final = 0.03
-PATH_UNIT: Final = 100.0
 #: Closest approach is softened here, so that a track through a module has a gradient [m].
 _SOFT: Final = 1.0
 #: Ice averages run this far beyond emission point and module [m].

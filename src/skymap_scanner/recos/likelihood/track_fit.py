@@ -1,9 +1,9 @@
 r"""Fit of a track with fixed direction to the first pulses: start values, Newton loop, end rule.
 
 Direction fixed, three parameters remain (u, v, w): two offsets in the plane normal to the track and
-c times the time at the reference point, all in m. The fit starts from the best of its first
-guesses, finds its valley with a rough likelihood, and ends with the real one. Numbers of iterations
-are bounded and no clock is read: the same input gives the same bits.
+c times the time at the reference point, all in m. The fit starts twice: from the valley of a rough
+likelihood and from the best of its first guesses. Numbers of iterations are bounded and no clock is
+read: the same input gives the same bits.
 
 References
 ----------
@@ -57,6 +57,13 @@ class Effort(NamedTuple):
 #: The rough likelihood only leads into a valley.
 _ROUGH_TOLERANCE: Final = 0.1
 _ROUGH_ITERATIONS: Final = 30
+#: A guess this much above the minimum known so far is still in a valley worth following.
+_NEAR: Final = 30.0
+#: Jitter of the likelihood that leads guesses from farther off [ns], and its place in the model.
+_BLUR: Final = 15.0
+_JITTER: Final = 9
+_BLUR_TOLERANCE: Final = 0.5
+_BLUR_ITERATIONS: Final = 10
 
 
 @kernel
@@ -127,15 +134,22 @@ def minimise(
 
 
 @kernel
-def _best_guess(guesses: FloatArray, hits: Hits, at: FloatArray) -> bool:
+def _in_plane(guess: FloatArray, hits: Hits, at: FloatArray) -> None:
+    """Fill `at` with the track through a guess x, y, z [m], time [ns]."""
+    delta = guess[:3] - hits.reference
+    at[0] = np.sum(delta * hits.basis[0])
+    at[1] = np.sum(delta * hits.basis[1])
+    at[2] = guess[3] * LIGHT_SPEED - np.sum(delta * hits.direction)
+
+
+@kernel
+def _roughly_best(guesses: FloatArray, hits: Hits, at: FloatArray) -> bool:
     """Fill `at` with the guess that the rough likelihood likes best, at its own time or shifted."""
     start, gradient = np.empty(3), np.empty(3)
     lowest = np.inf
     for g in range(guesses.shape[0]):
-        delta = guesses[g, :3] - hits.reference
-        start[0] = np.sum(delta * hits.basis[0])
-        start[1] = np.sum(delta * hits.basis[1])
-        time = guesses[g, 3] * LIGHT_SPEED - np.sum(delta * hits.direction)
+        _in_plane(guesses[g], hits, start)
+        time = start[2]
         for shift in _TIME_STEPS:
             start[2] = time + shift
             nll = evaluate_rough(start, hits, gradient)
@@ -146,10 +160,39 @@ def _best_guess(guesses: FloatArray, hits: Hits, at: FloatArray) -> bool:
 
 
 @kernel
+def _really_best(guesses: FloatArray, hits: Hits, light: Light, at: FloatArray) -> float:
+    """Fill `at` with the guess that the real likelihood likes best."""
+    start, gradient = np.empty(3), np.empty(3)
+    lowest = np.inf
+    for g in range(guesses.shape[0]):
+        _in_plane(guesses[g], hits, start)
+        nll = evaluate(start, hits, light, gradient)
+        if nll < lowest:
+            lowest = nll
+            at[:] = start
+    return lowest
+
+
+@kernel
+def _follow_blurred(at: FloatArray, hits: Hits, light: Light) -> int:
+    """Bring `at` nearer with a likelihood of larger jitter; return the number of evaluations."""
+    blurred = light.model.copy()
+    blurred[_JITTER] = _BLUR
+    wide = Light(light.layers, light.layer_grid, blurred, light.table)
+    _, n_evaluations = minimise(REAL, at, hits, wide, Effort(_BLUR_TOLERANCE, _BLUR_ITERATIONS))
+    return n_evaluations
+
+
+@kernel
 def fit_track(
     hits: Hits, light: Light, guesses: FloatArray, effort: Effort, best: FloatArray
 ) -> tuple[float, int]:
     """Fit vertex and time of a track with fixed direction.
+
+    The likelihood has several valleys. Two starts lead into different ones, and the lower end
+    counts: the minimum of a rough likelihood without structure, and the best guess itself. A guess
+    nearly as good as the first end is the fit of a neighbouring direction, and its valley is
+    followed; from farther off a blurred likelihood leads the way.
 
     Parameters
     ----------
@@ -172,12 +215,19 @@ def fit_track(
     n_evaluations : int
         How often the real likelihood was computed.
     """
-    at = np.empty(3)
+    at, other = np.empty(3), np.empty(3)
     best[:] = np.nan
-    if not _best_guess(guesses, hits, at):
+    if not _roughly_best(guesses, hits, at):
         return np.inf, 0
     minimise(ROUGH, at, hits, light, Effort(_ROUGH_TOLERANCE, _ROUGH_ITERATIONS))
     nll, n_evaluations = minimise(REAL, at, hits, light, effort)
+    n_evaluations += guesses.shape[0]
+    if _really_best(guesses, hits, light, other) > nll + _NEAR:
+        n_evaluations += _follow_blurred(other, hits, light)
+    nll_other, n_other = minimise(REAL, other, hits, light, effort)
+    if nll_other < nll:
+        nll = nll_other
+        at[:] = other
     best[:3] = hits.reference + at[0] * hits.basis[0] + at[1] * hits.basis[1]
     best[3] = at[2] / LIGHT_SPEED
-    return nll, n_evaluations
+    return nll, n_evaluations + n_other

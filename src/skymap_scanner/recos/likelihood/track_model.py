@@ -9,64 +9,18 @@ References
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from skymap_scanner.light.arrival import LightModel
 
 if TYPE_CHECKING:
     from skymap_scanner.light.ice import IceModel
     from skymap_scanner.units import FloatArray
 
 __all__ = ["LightModel", "Noise", "effective_photons", "hit_modules", "ice_layers"]
-
-
-@dataclass(frozen=True, slots=True)
-class LightModel:
-    r"""Constants that turn geometry and ice into the parameters of the convoluted Pandel function.
-
-    See `skymap_scanner.recos.likelihood.mpe.light_parameters` for the formulae.
-
-    The values are the maximum of the likelihood of first photons simulated by
-    ``benchmarks/fit_light_model.py``: photons followed through uniform ice of five kinds (clear to
-    dusty), emitted by muons of 5 TeV to 5 PeV with their stochastic losses, seen by modules up to
-    180 m away. No measured event took part.
-
-    Attributes
-    ----------
-    shape : float
-        :math:`s_0`: shape of the gamma density at 100 m in ice with 0.03 /m.
-    shape_scattering, shape_path : float
-        :math:`p_b, p_d`: its powers of the scattering coefficient and of the effective path.
-    path_offset, path_cosine, path_cosine2 : float
-        :math:`a_0, a_1, a_2`: the effective path depends on the direction of the light, because
-        modules look down [m].
-    rate : float
-        :math:`r_0`: rate of the exponential tail in ice with 0.03 /m [1/ns].
-    rate_scattering, rate_absorption : float
-        :math:`q_b, C_a`: its power of the scattering coefficient; weight of absorption.
-    jitter : float
-        :math:`\sigma_0`: spread of a photon's time next to the track (photomultiplier, rounding to
-        1 ns, what a gamma density misses) [ns].
-    jitter_growth : float
-        k: further spread per metre of light path, mostly chromatic [ns/m].
-    """
-
-    shape: float = 1.41
-    shape_scattering: float = 0.58
-    shape_path: float = 0.885
-    path_offset: float = 11.3
-    path_cosine: float = 13.5
-    path_cosine2: float = 9.95
-    rate: float = 0.00305
-    rate_scattering: float = 0.535
-    rate_absorption: float = 0.12
-    jitter: float = 3.0
-    jitter_growth: float = 0.015
-
-    def as_array(self) -> FloatArray:
-        """Return the constants in the order in which the kernels want them, shape (11,)."""
-        return np.array(astuple(self), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
