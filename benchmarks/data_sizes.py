@@ -34,9 +34,7 @@ def main() -> int:
     scan_id = f"{event.run_id}-{event.event_id}-8-64-512-1795340000-1a2b3c"
     keys = [(512, int(pixel), variation) for pixel in ipix for variation in range(len(seeds[0]))]
     flat = [seed for of_pixel in seeds for seed in of_pixel]
-    tasks = [
-        len(encode(Task(scan_id, key, 1, seed))) for key, seed in zip(keys, flat, strict=True)
-    ]
+    tasks = [len(encode(Task(scan_id, key, 1, seed))) for key, seed in zip(keys, flat, strict=True)]
     fit = reco.fit(prepared, flat[0])
     done = encode(TaskDone(scan_id, keys[0], 1, fit, 0.0123, "worker-node-0123:45678"))
     print(f"task message      {np.mean(tasks):.0f} bytes on average, {max(tasks)} at most")

@@ -11,6 +11,7 @@ __all__ = [
     "DEG",
     "FULL_SKY_DEG2",
     "LIGHT_SPEED",
+    "SURFACE_Z",
     "FloatArray",
     "IntArray",
 ]
@@ -24,3 +25,5 @@ LIGHT_SPEED: Final = 0.299792458
 DEG: Final = np.pi / 180.0
 #: The whole sky [deg^2], 4 pi (180/pi)^2.
 FULL_SKY_DEG2: Final = 4.0 * np.pi / DEG**2
+#: Height of the ice surface in detector coordinates [m]: depth = SURFACE_Z - z (PPC).
+SURFACE_Z: Final = 1948.07

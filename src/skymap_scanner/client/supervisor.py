@@ -125,6 +125,7 @@ class Supervisor:
         self._broker = _broker_for(startup, settings)
         self._queue = queue_from_clients(self._scan_id)
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._stopped: Ending | None = None
         self._tally = _Tally()
         self._consumer: Consumer | None = None
         self._outbox: Outbox | None = None
@@ -155,12 +156,13 @@ class Supervisor:
         try:
             ending = await self._ending
             logger.info("leaving: %s", ending.reason)
-            return ending
         finally:
             await _cancel([work])
             await self._leave()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+        # A signal that came while we were leaving for another reason counts: no quarantine then.
+        return self._stopped or ending
 
     # ---- the works
 
@@ -317,7 +319,8 @@ class Supervisor:
     # ---- the end
 
     def _on_signal(self, number: signal.Signals) -> None:
-        self._end(Ending(128 + number, f"stopped by {number.name}"))
+        self._stopped = Ending(128 + number, f"stopped by {number.name}")
+        self._end(self._stopped)
 
     def _on_work_ended(self, work: asyncio.Task[None]) -> None:
         if not work.cancelled() and not self._ending.done():

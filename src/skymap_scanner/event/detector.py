@@ -24,7 +24,6 @@ __all__ = [
     "FIRST_DEEPCORE_STRING",
     "N_OMS_PER_STRING",
     "N_STRINGS",
-    "SURFACE_DEPTH",
     "Detector",
     "built_in_detector",
 ]
@@ -34,8 +33,6 @@ N_STRINGS: Final = 86
 N_OMS_PER_STRING: Final = 60
 #: DeepCore, the dense infill: strings 79 to 86.
 FIRST_DEEPCORE_STRING: Final = 79
-#: Depth below the ice surface = SURFACE_DEPTH - z [m] (PPC).
-SURFACE_DEPTH: Final = 1948.07
 
 #: (string, om) -> string * _KEY_BASE + om, unique and in the order of the pairs.
 _KEY_BASE: Final = 1000

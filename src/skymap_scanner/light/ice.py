@@ -15,30 +15,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from skymap_scanner.exceptions import UsageError
-from skymap_scanner.units import DEG, FloatArray
+from skymap_scanner.light.tables import read_table
+from skymap_scanner.light.tilt import TiltTable
+from skymap_scanner.units import SURFACE_Z, FloatArray
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = [
     "ICE_MODELS",
-    "SURFACE_Z",
     "IceModel",
     "LayerProfile",
-    "TiltTable",
     "group_index",
     "phase_index",
-    "read_table",
 ]
 
-#: Height of the ice surface in detector coordinates [m]: depth = SURFACE_Z - z (PPC).
-SURFACE_Z: Final = 1948.07
 #: Ice models that come with the package.
 ICE_MODELS: Final = ("spice_bfr-v2", "spice_ftp-v3m")
 #: The lowest layers of the tables are rock with absurd absorption; averages clip it here [1/m].
@@ -94,102 +90,6 @@ def group_index(wavelength_nm: ArrayLike) -> FloatArray:
     w = np.asarray(wavelength_nm, dtype=np.float64) * 1e-3
     ratio = 1.0 + 0.227106 - w * (0.954648 - w * (1.42568 - 0.711832 * w))
     return np.asarray(phase_index(wavelength_nm) * ratio)
-
-
-def read_table(name: str) -> tuple[dict[str, str], list[str], FloatArray]:
-    """Read one of the package's tables.
-
-    Parameters
-    ----------
-    name : str
-        File name in ``skymap_scanner/light/data``.
-
-    Returns
-    -------
-    header : dict
-        ``# key: value`` lines.
-    columns : list of str
-        Names of the columns.
-    rows : ndarray, shape (n_row, n_column)
-        The numbers.
-    """
-    path = resources.files("skymap_scanner.light").joinpath("data", name)
-    lines = path.read_text(encoding="utf-8").splitlines()
-    header = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# "))
-    body = [line for line in lines if line and not line.startswith("#")]
-    rows = np.array([[float(x) for x in line.split(",")] for line in body[1:]], dtype=np.float64)
-    return header, body[0].split(","), rows
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TiltTable:
-    """Shift of the ice layers along the direction in which they are tilted.
-
-    Attributes
-    ----------
-    gradient : ndarray, shape (2,)
-        Horizontal unit vector of the tilt direction.
-    origin : float
-        Value of ``gradient @ (x, y)`` at distance 0 (string 86) [m].
-    distance : ndarray, shape (n_distance,)
-        Distances along the gradient [m], ascending.
-    depth : ndarray, shape (n_depth,)
-        Depths [m], ascending in equal steps.
-    shift : ndarray, shape (n_depth, n_distance)
-        Upward shift of the layers [m].
-    """
-
-    gradient: FloatArray
-    origin: float
-    distance: FloatArray
-    depth: FloatArray
-    shift: FloatArray
-
-    @classmethod
-    def load(cls) -> TiltTable:
-        """Read the one-dimensional tilt table of spice_bfr-v2, which serves both ice models."""
-        header, columns, rows = read_table("tilt_spice_bfr-v2.csv")
-        angle = float(header["gradient_azimuth_deg"]) * DEG
-        return cls(
-            gradient=np.array([np.cos(angle), np.sin(angle)]),
-            origin=float(header["origin_m"]),
-            distance=np.array([float(x) for x in columns[1:]]),
-            depth=rows[:, 0].copy(),
-            shift=np.ascontiguousarray(rows[:, 1:]),
-        )
-
-    def at(self, xyz: ArrayLike) -> FloatArray:
-        """Shift of the layers at some points.
-
-        Linear between the neighbouring distances (extrapolated outside) and in depth (clamped
-        outside): the ice at z is the ice of the table at ``z - shift``.
-
-        Parameters
-        ----------
-        xyz : array_like, shape (..., 3)
-            Points in detector coordinates [m].
-
-        Returns
-        -------
-        ndarray, shape (...)
-            Shifts [m].
-
-        Examples
-        --------
-        >>> TiltTable.load().at([[0.0, 0.0, -350.0], [300.0, 300.0, 300.0]]).round(4)
-        array([ 0.1674, -2.4023])
-        """
-        points = np.asarray(xyz, dtype=np.float64)
-        along = points[..., :2] @ self.gradient - self.origin
-        i = np.clip(np.searchsorted(self.distance, along) - 1, 0, self.distance.size - 2)
-        f = (along - self.distance[i]) / (self.distance[i + 1] - self.distance[i])
-        row = (SURFACE_Z - points[..., 2] - self.depth[0]) / (self.depth[1] - self.depth[0])
-        row = np.clip(row, 0.0, self.depth.size - 1.0)
-        j = np.minimum(row.astype(np.int64), self.depth.size - 2)
-        g = row - j
-        upper = self.shift[j, i] * (1.0 - f) + self.shift[j, i + 1] * f
-        lower = self.shift[j + 1, i] * (1.0 - f) + self.shift[j + 1, i + 1] * f
-        return np.asarray(upper * (1.0 - g) + lower * g)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from skymap_scanner.light.ice import read_table
+from skymap_scanner.light.tables import read_table
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

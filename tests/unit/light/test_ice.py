@@ -9,10 +9,10 @@ from skymap_scanner.exceptions import UsageError
 from skymap_scanner.light.ice import (
     ICE_MODELS,
     IceModel,
-    TiltTable,
     group_index,
     phase_index,
 )
+from skymap_scanner.light.tilt import TiltTable
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,14 @@ import pytest
 from skymap_scanner.recos import compiled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
-def _fresh_folder() -> None:
+def _fresh_folder() -> Iterator[None]:
+    compiled._cache_folder.cache_clear()
+    yield
     compiled._cache_folder.cache_clear()
 
 
@@ -37,20 +40,20 @@ def test_another_source_means_another_folder(
 def test_folder_is_in_the_users_cache_where_the_package_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled.os, "access", lambda path, mode: False)
+    monkeypatch.setattr("os.access", lambda *_: False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert compiled._cache_folder("").parent == tmp_path / "skymap-scanner"
 
 
 def test_decorating_leaves_the_settings_of_numba_as_they_were() -> None:
-    before = numba.config.CACHE_DIR
+    before = vars(numba.config)["CACHE_DIR"]
 
     @compiled.kernel
     def double(x: float) -> float:
         return 2.0 * x
 
     assert double(2.0) == double.py_func(2.0) == 4.0
-    assert before == numba.config.CACHE_DIR
+    assert vars(numba.config)["CACHE_DIR"] == before
 
 
 def test_division_by_zero_follows_numpy() -> None:

@@ -1,0 +1,84 @@
+"""Default scans of the real alerts against published positions, of the example against its truth.
+
+Each scan is the command a user types. Tolerances are the published 90 % regions themselves (rows
+``icecat1``: the collaboration's own scans) or, for the alert that only the newer catalogue has,
+half a degree. A wrong sign, time scale or ice moves the best fit by degrees. Nothing was fitted to
+these events.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from skymap_scanner.result.regions import find_regions
+from skymap_scanner.sky.healpix import angular_distance
+from skymap_scanner.utils.scan_result import SkyScanResult
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+def _scan(event: Path, folder: Path, *options: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "skymap_scanner.cli", "scan", str(event), "--json"]
+    done = subprocess.run(
+        [*command, "--output-dir", str(folder), "--no-plots", "--quiet", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary
+
+
+def _published(shared: Path, name: str, source: str) -> dict[str, float]:
+    with (shared / "expected" / "published.csv").open(encoding="utf-8") as file:
+        rows = csv.DictReader(line for line in file if not line.startswith("#"))
+        row = next(row for row in rows if (row["name"], row["source"]) == (name, source))
+    return {key: float(row[key]) for key in row if key not in {"name", "source"}}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["IC211117A", "IC220205A", "IC220524A"])
+def test_best_fit_lies_inside_the_published_rectangle(
+    shared: Path, tmp_path: Path, name: str
+) -> None:
+    (event,) = (shared / "events").glob(f"{name}_*")
+    summary = _scan(event, tmp_path)
+    wanted = _published(shared, name, "icecat1")
+    d_ra = (summary["ra_deg"] - wanted["ra_deg"] + 180.0) % 360.0 - 180.0
+    d_dec = summary["dec_deg"] - wanted["dec_deg"]
+    assert -wanted["ra_minus"] <= d_ra <= wanted["ra_plus"]
+    assert -wanted["dec_minus"] <= d_dec <= wanted["dec_plus"]
+    assert summary["n_failed"] == 0
+
+
+@pytest.mark.shared
+def test_best_fit_lies_half_a_degree_from_the_newer_catalogue(shared: Path, tmp_path: Path) -> None:
+    (event,) = (shared / "events").glob("IC231202A_*")
+    summary = _scan(event, tmp_path)
+    wanted = _published(shared, "IC231202A", "icecat2")
+    positions = np.radians(
+        [[summary["ra_deg"], summary["dec_deg"]], [wanted["ra_deg"], wanted["dec_deg"]]]
+    )
+    (ra, dec), (ra_0, dec_0) = positions
+    assert np.degrees(angular_distance(ra, dec, ra_0, dec_0)) < 0.5
+
+
+def test_truth_of_the_example_lies_inside_the_90_percent_region(root: Path, tmp_path: Path) -> None:
+    summary = _scan(root / "examples" / "simulated_track.json", tmp_path)
+    truth = json.loads((root / "examples" / "simulated_track.truth.json").read_text())
+    (path,) = tmp_path.glob("*.npz")
+    regions = find_regions(SkyScanResult.read_npz(path), summary["reco_algo"])
+    ra, dec = np.radians([truth["ra_deg"], truth["dec_deg"]])
+    assert regions.contains(ra, dec, 0.9)
+    assert summary["area90_deg2"] < 5.0  # a region that holds the truth by being huge says nothing
