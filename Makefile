@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EVENT ?= examples/simulated_track.json
 OUTPUT ?= scan-output
-PYTEST_OPTIONS ?=
+PYTEST_OPTIONS ?= -n auto --dist loadfile
 
 .PHONY: scan test lint bench docs pictures clean skyreader-env
 
@@ -22,8 +22,11 @@ lint: $(VENV)/.lint  ## ruff, mypy --strict, codespell
 	for file in tests/*/conftest.py tests/*/*/conftest.py; do $(BIN)/mypy "$$file" || exit 1; done
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src tests benchmarks examples
 
-bench: $(VENV)/.test  ## speed and memory figures, printed
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+bench: $(VENV)/.test  ## speed and memory figures, printed (the scripts that make constants are not run)
+	for name in data_sizes state_memory server_memory broker_throughput throughput; do \
+		echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in splinempe_fit scan_events; do \
+		echo "== $$name"; $(BIN)/python benchmarks/$$name.py "$(EVENT)" || exit 1; done
 
 docs: $(VENV)/.docs  ## HTML pages in docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -230,13 +230,16 @@ class SplineMPE(RecoInterface):
         self.fit(prepared, Seed(8, 0, math.pi, 0.0, (1.0, 1.0, 0.0), 0.0, math.nan))
 
 
-def _effort(nside: int) -> tuple[float, int]:
-    """Return tolerance of the fit and iterations at most: coarse pixels only need to be ranked."""
+def _effort(nside: int) -> tuple[float, int, bool]:
+    """Return tolerance, iterations at most, and whether first guesses far off are followed.
+
+    Coarse pixels only need to be ranked, and their guesses know nothing of their direction.
+    """
     if nside <= 16:
-        return 0.1, 30
+        return 0.1, 30, False
     if nside <= 128:
-        return 0.02, 40
-    return 0.002, 40
+        return 0.02, 40, True
+    return 0.002, 40, True
 
 
 RECO_CLASS = SplineMPE

@@ -238,7 +238,7 @@ def test_compiled_fit_and_python_function_agree(reco: SplineMPE, track: Event) -
     outcomes = []
     for function in (fit_track, fit_track.py_func):
         best = np.empty(4)
-        nll, n = function(hits, prepared.light, guesses, Effort(0.01, 6), best)
+        nll, n = function(hits, prepared.light, guesses, Effort(0.01, 6, True), best)
         outcomes.append((nll, n, *best))
     np.testing.assert_allclose(outcomes[0], outcomes[1], rtol=1e-8)
 

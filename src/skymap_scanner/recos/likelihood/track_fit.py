@@ -48,10 +48,13 @@ class Effort(NamedTuple):
         Expected decrease of the negative log-likelihood at which to stop.
     max_iterations : int
         Number of steps at most.
+    follow_far : bool
+        Whether a first guess is followed even when it is far from the minimum found otherwise.
     """
 
     tolerance: float
     max_iterations: int
+    follow_far: bool
 
 
 #: The rough likelihood only leads into a valley.
@@ -62,8 +65,8 @@ _NEAR: Final = 30.0
 #: Jitter of the likelihood that leads guesses from farther off [ns], and its place in the model.
 _BLUR: Final = 15.0
 _JITTER: Final = 9
-_BLUR_TOLERANCE: Final = 0.5
-_BLUR_ITERATIONS: Final = 10
+_BLUR_TOLERANCE: Final = 2.0
+_BLUR_ITERATIONS: Final = 8
 
 
 @kernel
@@ -179,7 +182,9 @@ def _follow_blurred(at: FloatArray, hits: Hits, light: Light) -> int:
     blurred = light.model.copy()
     blurred[_JITTER] = _BLUR
     wide = Light(light.layers, light.layer_grid, blurred, light.table)
-    _, n_evaluations = minimise(REAL, at, hits, wide, Effort(_BLUR_TOLERANCE, _BLUR_ITERATIONS))
+    _, n_evaluations = minimise(
+        REAL, at, hits, wide, Effort(_BLUR_TOLERANCE, _BLUR_ITERATIONS, False)
+    )
     return n_evaluations
 
 
@@ -219,15 +224,18 @@ def fit_track(
     best[:] = np.nan
     if not _roughly_best(guesses, hits, at):
         return np.inf, 0
-    minimise(ROUGH, at, hits, light, Effort(_ROUGH_TOLERANCE, _ROUGH_ITERATIONS))
+    minimise(ROUGH, at, hits, light, Effort(_ROUGH_TOLERANCE, _ROUGH_ITERATIONS, False))
     nll, n_evaluations = minimise(REAL, at, hits, light, effort)
     n_evaluations += guesses.shape[0]
-    if _really_best(guesses, hits, light, other) > nll + _NEAR:
+    is_far = _really_best(guesses, hits, light, other) > nll + _NEAR
+    if is_far and effort.follow_far:
         n_evaluations += _follow_blurred(other, hits, light)
-    nll_other, n_other = minimise(REAL, other, hits, light, effort)
-    if nll_other < nll:
-        nll = nll_other
-        at[:] = other
+    if effort.follow_far or not is_far:
+        nll_other, n_other = minimise(REAL, other, hits, light, effort)
+        n_evaluations += n_other
+        if nll_other < nll:
+            nll = nll_other
+            at[:] = other
     best[:3] = hits.reference + at[0] * hits.basis[0] + at[1] * hits.basis[1]
     best[3] = at[2] / LIGHT_SPEED
-    return nll, n_evaluations + n_other
+    return nll, n_evaluations
