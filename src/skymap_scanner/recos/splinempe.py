@@ -233,12 +233,12 @@ class SplineMPE(RecoInterface):
 def _effort(nside: int) -> tuple[float, int, bool]:
     """Return tolerance, iterations at most, and whether first guesses far off are followed.
 
-    Coarse pixels only need to be ranked, and their guesses know nothing of their direction.
+    Coarse pixels only need to be ranked; far guesses were seen to matter in the fine ones only.
     """
     if nside <= 16:
         return 0.1, 30, False
     if nside <= 128:
-        return 0.02, 40, True
+        return 0.02, 40, False
     return 0.002, 40, True
 
 
