@@ -122,20 +122,23 @@ def main(argv: Sequence[str] | None = None, *, runner_factory: str | None = None
 
 async def _run(options: ClientOptions) -> Ending:
     from skymap_scanner.client.startup import wait_for_startup_file
-    from skymap_scanner.client.supervisor import Supervisor
+    from skymap_scanner.client.stopping import stop_signal
+    from skymap_scanner.client.supervisor import Ending, Supervisor
 
     startup = await wait_for_startup_file(
         options.startup_json, ENV.SKYSCAN_CLIENT_WAIT_FOR_STARTUP_JSON
     )
-    ending = await Supervisor(options, ENV, startup).run()
-    if ending.is_fatal and ENV.EWMS_PILOT_QUARANTINE_TIME:
-        logger.warning(
-            "%s; sleeping %g s (EWMS_PILOT_QUARANTINE_TIME)",
-            ending.reason,
-            ENV.EWMS_PILOT_QUARANTINE_TIME,
-        )
-        await asyncio.sleep(ENV.EWMS_PILOT_QUARANTINE_TIME)
-    return ending
+    with stop_signal() as stop:
+        ending = await Supervisor(options, ENV, startup, stop).run()
+        if ending.is_fatal and ENV.EWMS_PILOT_QUARANTINE_TIME and not stop.done():
+            logger.warning(
+                "%s; sleeping %g s (EWMS_PILOT_QUARANTINE_TIME)",
+                ending.reason,
+                ENV.EWMS_PILOT_QUARANTINE_TIME,
+            )
+            await asyncio.wait([stop], timeout=ENV.EWMS_PILOT_QUARANTINE_TIME)
+        # A signal counts whenever it came, also while we were leaving for another reason.
+        return Ending.by_signal(stop.result()) if stop.done() else ending
 
 
 def _options(arguments: argparse.Namespace, runner_factory: str | None) -> ClientOptions:

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from skymap_scanner.scan.messages import (
 )
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import AsyncIterator, Coroutine, Mapping
     from pathlib import Path
 
@@ -93,6 +93,11 @@ class Ending:
     #: Something is wrong with this machine; better sleep than come back at once.
     is_fatal: bool = False
 
+    @classmethod
+    def by_signal(cls, number: signal.Signals) -> Ending:
+        """Return how a client ends that was told to stop."""
+        return cls(128 + number, f"stopped by {number.name}")
+
 
 @dataclass(slots=True)
 class _Tally:
@@ -114,10 +119,19 @@ class Supervisor:
         Environment.
     startup : StartupFile
         What the server says.
+    stop : future
+        Holds the signal that tells the client to leave, once it has come.
     """
 
-    def __init__(self, options: ClientOptions, settings: Settings, startup: StartupFile) -> None:
+    def __init__(
+        self,
+        options: ClientOptions,
+        settings: Settings,
+        startup: StartupFile,
+        stop: asyncio.Future[signal.Signals],
+    ) -> None:
         self._settings = settings
+        self._stop = stop
         self._scan_id = startup.scan_id
         self._n_workers = options.n_workers
         host = socket.gethostname()
@@ -125,7 +139,6 @@ class Supervisor:
         self._broker = _broker_for(startup, settings)
         self._queue = queue_from_clients(self._scan_id)
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self._stopped: Ending | None = None
         self._tally = _Tally()
         self._consumer: Consumer | None = None
         self._outbox: Outbox | None = None
@@ -148,9 +161,7 @@ class Supervisor:
         BrokerError
             When the broker is out of reach for good.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, number)
+        self._stop.add_done_callback(self._on_stop)
         work = asyncio.create_task(self._work())
         work.add_done_callback(self._on_work_ended)
         try:
@@ -159,10 +170,7 @@ class Supervisor:
         finally:
             await _cancel([work])
             await self._leave()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
-        # A signal that came while we were leaving for another reason counts: no quarantine then.
-        return self._stopped or ending
+        return ending
 
     # ---- the works
 
@@ -318,9 +326,9 @@ class Supervisor:
 
     # ---- the end
 
-    def _on_signal(self, number: signal.Signals) -> None:
-        self._stopped = Ending(128 + number, f"stopped by {number.name}")
-        self._end(self._stopped)
+    def _on_stop(self, stop: asyncio.Future[signal.Signals]) -> None:
+        if not stop.cancelled():
+            self._end(Ending.by_signal(stop.result()))
 
     def _on_work_ended(self, work: asyncio.Task[None]) -> None:
         if not work.cancelled() and not self._ending.done():
