@@ -43,7 +43,24 @@ __all__ = [
     "TooManyFailuresError",
     "UsageError",
     "WorkersGoneError",
+    "one_line",
 ]
+
+#: Longer lines help nobody.
+_MAX_LINE = 2000
+
+
+def one_line(text: str) -> str:
+    r"""Return text from wherever as one line that is safe to show on a terminal.
+
+    Examples
+    --------
+    >>> one_line("a  stray\n\x1b[31mcolour")
+    'a stray \\x1b[31mcolour'
+    """
+    line = " ".join(text[: 10 * _MAX_LINE].split())
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]} ..."
 
 
 class SkymapScannerError(Exception):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from skymap_scanner import __version__
 from skymap_scanner.config import ENV
-from skymap_scanner.exceptions import SkymapScannerError, UsageError
+from skymap_scanner.exceptions import SkymapScannerError, UsageError, one_line
 from skymap_scanner.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -175,4 +175,4 @@ def _show(error: Exception, *, debug: bool) -> None:
 
 def _complain(message: str) -> None:
     """Write the one line that says what happened, always the last on stderr."""
-    print(f"skymap-scanner client: error: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201 - the last word
+    print(f"skymap-scanner client: error: {one_line(message)}", file=sys.stderr, flush=True)  # noqa: T201 - the last word

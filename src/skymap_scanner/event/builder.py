@@ -47,6 +47,8 @@ PULSE_NAMES: Final = ("SplitUncleanedInIcePulses", "SplitInIcePulses")
 TRUTH_KEY: Final = "SkymapScannerTruth"
 #: Objects with time windows of bad data per module.
 _EXCLUSIONS: Final = ("CalibrationErrata", "SaturationWindows")
+#: What a pulse may have at most, far beyond anything real: |time| [ns], charge [PE], width [ns].
+_LIMITS: Final = {"time": 1e9, "charge": 1e8, "width": 1e9}
 #: Modules 61..64 of a string are tanks on the surface, not in the ice.
 _SURFACE_OMS: Final = (61, 62, 63, 64)
 
@@ -178,8 +180,8 @@ def read_pulses(frame: Frame, name: str, detector: Detector) -> PulseSeries:
     Raises
     ------
     EventError
-        When there are no pulses or no charge, a time, charge or width is not finite, a charge is
-        negative or a module is unknown.
+        When there are no pulses or no charge, a time, charge or width is not finite or beyond all
+        reason, a charge is negative or a module is unknown.
     """
     place = frame.place(name)
     stored = resolve_pulses(frame, name)
@@ -215,6 +217,14 @@ def _check_values(stored: PulseMap, place: str) -> None:
                 place=f"{place}, module {_om_name(stored, is_bad)}",
                 found=float(values[is_bad][0]),
                 wanted="a finite number",
+            )
+        is_bad = np.abs(values) > _LIMITS[what]
+        if is_bad.any():
+            raise EventError(
+                f"a pulse's {what} is beyond all reason",
+                place=f"{place}, module {_om_name(stored, is_bad)}",
+                found=f"{values[is_bad][0]:g}",
+                wanted=f"at most {_LIMITS[what]:g}",
             )
     is_bad = stored.charge < 0.0
     if is_bad.any():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from skymap_scanner.event.event import TrackFit
 from skymap_scanner.exceptions import EventError, FormatError
-from skymap_scanner.i3 import I3Double, I3String, Particle, Position
+from skymap_scanner.i3 import I3Double, I3String, Particle, Position, RawObject
 from skymap_scanner.pixels import Guess
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+#: A vertex further out [m] or later [ns] than this is none.
+_MAX_DISTANCE = 1e5
+_MAX_TIME = 1e9
 
 #: The alert message as text, in the physics frame.
 ALERT_KEY = "AlertShortFollowupMsg"
@@ -144,6 +151,8 @@ def find_fits(frame: Frame) -> dict[str, TrackFit]:
     for key in sorted(frame.own_keys()):
         # Particles of a version newer than ours stay as bytes, and nobody needs them.
         particle = frame[key] if frame.class_name(key) == "I3Particle" else None
+        if isinstance(particle, RawObject):
+            logger.warning("%s: a fit left out: %s", frame.place(key), particle.reason)
         if not isinstance(particle, Particle):
             continue
         direction, position = particle.direction, particle.position
@@ -162,7 +171,7 @@ def find_fits(frame: Frame) -> dict[str, TrackFit]:
 
 
 def find_stored_vertex(frame: Frame) -> Guess | None:
-    """Return the vertex of the self-veto for starting events, None when there is none.
+    """Return the vertex of the self-veto for starting events, None when there is no sensible one.
 
     Messages carry it since 2016 for HESE events, since 2023 also for others.
     """
@@ -171,6 +180,14 @@ def find_stored_vertex(frame: Frame) -> Guess | None:
         return None
     position = get_object(frame, keys[0], Position)
     time = get_object(frame, keys[1], I3Double).value
-    if not all(math.isfinite(value) for value in (position.x, position.y, position.z, time)):
+    vertex = (position.x, position.y, position.z)
+    # False for NaN as well.
+    if not (math.hypot(*vertex) < _MAX_DISTANCE and abs(time) < _MAX_TIME):
+        logger.warning(
+            "%s: no vertex: (%g, %g, %g) m at %g ns; it is left out",
+            frame.place(keys[0]),
+            *vertex,
+            time,
+        )
         return None
-    return Guess(vertex=(position.x, position.y, position.z), vertex_time=time)
+    return Guess(vertex=vertex, vertex_time=time)

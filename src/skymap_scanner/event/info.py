@@ -39,6 +39,11 @@ class FrameListing(NamedTuple):
     types: tuple[str, ...]
     sizes: tuple[int, ...]
 
+    @property
+    def is_physics(self) -> bool:
+        """Whether the frame describes an event."""
+        return self.stop in ("P", "p")
+
 
 def describe(event: Event) -> dict[str, Any]:
     """Describe an event in numbers, ready for JSON.

@@ -12,6 +12,7 @@ from skymap_scanner.event.baseline import check_gcd_dir
 from skymap_scanner.event.builder import PULSE_NAMES, event_from_frames
 from skymap_scanner.event.frame_objects import get_object
 from skymap_scanner.exceptions import EventError, InputError, UsageError
+from skymap_scanner.files import open_regular
 from skymap_scanner.i3 import EventHeader, i3_events, mix_frames, read_i3, read_message
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: How many events an error message lists.
 _N_LISTED: Final = 10
+#: Frames before version 4 begin with their version as a u32.
+_OLD_FRAMES: Final = tuple(bytes([version, 0, 0, 0]) for version in range(4))
 #: Frames of a realtime message, in this order.
 _MESSAGE_STOPS: Final = "GCDQP"
 
@@ -209,16 +212,11 @@ def find_reader(path: Path) -> EventReader:
 
     Raises
     ------
-    EventError
+    EventError, FormatError
         When the file cannot be read, is empty or of no known kind.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except OSError as error:
-        raise EventError(
-            "the event file cannot be read", found=error.strerror or str(error)
-        ) from error
+    with open_regular(path) as file:
+        head = file.read(64)
     if not head:
         raise EventError("the event file is empty", found="0 bytes", wanted=_known_formats())
     # JSON may begin with a byte order mark and blanks; no other kind begins with either.
@@ -259,7 +257,9 @@ def _matching(
         raise EventError(
             "no such event in the file",
             found=_listed(seen) or "no event with in-ice pulses",
-            wanted="another event" if selector is None else _selector_text(selector),
+            wanted="a physics frame with such pulses"
+            if selector is None
+            else _selector_text(selector),
         )
 
 
@@ -325,7 +325,7 @@ READERS: Final = (
     EventReader(
         "IceCube file",
         (".i3", ".i3.gz", ".i3.bz2", ".i3.zst"),
-        (b"[i3]", b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd"),
+        (b"[i3]", b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", *_OLD_FRAMES),
         _read_i3,
         read_i3,
     ),

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from skymap_scanner.exceptions import FormatError
-from skymap_scanner.files import write_atomically
-from skymap_scanner.i3.frame import Frame, FrameMixer, is_physics
+from skymap_scanner.files import open_regular, write_atomically
+from skymap_scanner.i3.frame import Frame, is_physics
 from skymap_scanner.i3.frame_bytes import StreamSource
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ _ZSTD_WINDOW: Final = 1 << 27
 #: Bytes inflated at once: four of them can become 128 kB.
 _ZSTD_CHUNK: Final = 2048
 _PARENTS: Final = "GCDQ"
+#: More frames in a row without an event are no data: they would only keep us busy.
+_MAX_BARREN: Final = 300_000
 
 
 def read_i3(path: Path | str, *, check: bool = True) -> Iterator[Frame]:
@@ -53,20 +55,32 @@ def read_i3(path: Path | str, *, check: bool = True) -> Iterator[Frame]:
         When the file cannot be opened, is empty or not made of frames.
     """
     path = Path(path)
-    number = 0
+    number = n_barren = 0
     with _opened(path) as file:
         source = StreamSource(file)
         while True:
+            place = f"{path}: frame {number + 1}"
             try:
                 if source.at_end():
                     break
-                number += 1
-                frame = Frame.read_next(source, check=check, origin=f"{path}: frame {number}")
+                frame = Frame.read_next(source, check=check, origin=place)
             except (OSError, EOFError, zlib.error, ValueError) as error:
                 raise FormatError(
-                    f"the file is damaged: {error}", place=f"{path}: frame {number}"
+                    f"the file is damaged: {error}",
+                    place=place,
+                    found=f"{source.position} good bytes",
+                    wanted="a whole file",
                 ) from error
-            frame.origin = f"{path}: frame {number} ({ascii(frame.stop)[1:-1]})"
+            number += 1
+            n_barren = 0 if is_physics(frame) and len(frame) else n_barren + 1
+            if n_barren > _MAX_BARREN:
+                raise FormatError(
+                    "too many frames without an event",
+                    place=place,
+                    found=f"{n_barren} frames in a row",
+                    wanted=f"at most {_MAX_BARREN}",
+                )
+            frame.origin = f"{place} ({ascii(frame.stop)[1:-1]})"
             yield frame
     if number == 0:
         raise FormatError("the file holds no frames", place=str(path), found="0 bytes")
@@ -81,12 +95,12 @@ def i3_events(path: Path | str, *, check: bool = True) -> Iterator[tuple[Frame, 
         For each physics frame the latest G, C, D and Q in the order of the file, then itself;
         those that the file does not have are left out. `mix_frames` joins them.
     """
-    mixer = FrameMixer()
+    parents: dict[str, Frame] = {}
     for frame in read_i3(path, check=check):
-        mixer.mix(frame)
         if is_physics(frame):
-            parents = mixer.parents()
-            yield (*(parents[stop] for stop in parents if stop in _PARENTS), frame)
+            yield (*parents.values(), frame)
+        elif frame.stop in _PARENTS:
+            parents[frame.stop] = frame
 
 
 def write_i3(path: Path | str, frames: Iterable[Frame]) -> None:
@@ -131,12 +145,9 @@ def _compressed(file: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading and undo its compression."""
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror}", place=str(path)) from error
-    with raw:
-        head = raw.peek(4)[:4]
+    with open_regular(path) as raw:
+        head = raw.read(4)
+        raw.seek(0)
         if head.startswith(_GZIP):
             yield cast("BinaryIO", gzip.GzipFile(fileobj=raw))
         elif head.startswith(_BZIP2):

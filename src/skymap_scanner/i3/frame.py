@@ -43,7 +43,15 @@ class Frame:
         Where it was read, for messages.
     """
 
-    __slots__ = ("_decoded", "_entries", "_exact_bytes", "_is_sorted", "origin", "stop")
+    __slots__ = (
+        "_decoded",
+        "_entries",
+        "_exact_bytes",
+        "_is_sorted",
+        "_parent_origins",
+        "origin",
+        "stop",
+    )
 
     def __init__(self, stop: str, *, origin: str = "") -> None:
         if len(stop) != 1 or ord(stop) > 255:
@@ -54,6 +62,8 @@ class Frame:
         self._decoded: dict[str, object] = {}
         self._exact_bytes: bytes | None = None
         self._is_sorted = True
+        #: Stop of a parent -> where it was read.
+        self._parent_origins: dict[str, str] = {}
 
     # -- bytes --------------------------------------------------------------------------------
 
@@ -91,10 +101,18 @@ class Frame:
         try:
             stop, entries, exact_bytes = parse_frame(source, check=check)
         except FormatError as error:
-            raise error.at(origin or "frame") from error
+            raise (error.at(origin) if origin else error) from error
         keys = list(entries)
         is_sorted = keys == sorted(keys)
-        return cls._build(stop, origin, entries, {}, is_sorted=is_sorted, exact_bytes=exact_bytes)
+        return cls._build(
+            stop,
+            origin,
+            entries,
+            {},
+            is_sorted=is_sorted,
+            exact_bytes=exact_bytes,
+            parent_origins={},
+        )
 
     def to_bytes(self) -> bytes:
         """Return the frame as version 6, without what it only sees of its parents.
@@ -181,8 +199,10 @@ class Frame:
         return self._entry(key).stop
 
     def place(self, key: str | None = None) -> str:
-        """Return words for this frame, or one of its keys, for messages."""
-        frame = self.origin or f"frame {self.stop}"
+        """Return words for this frame, or where one of its keys was read, for messages."""
+        stop = self._entries[key].stop if key in self._entries else self.stop
+        origin = self.origin if stop == self.stop else self._parent_origins.get(stop)
+        frame = origin or f"frame {stop}"
         return frame if key is None else f"{frame}, key {key}"
 
     def _entry(self, key: str) -> Entry:
@@ -241,6 +261,7 @@ class Frame:
             {key: value for key, value in self._decoded.items() if key in entries},
             is_sorted=self._is_sorted,
             exact_bytes=self._exact_bytes if stop == self.stop else None,
+            parent_origins=self._parent_origins,
         )
 
     @classmethod
@@ -253,16 +274,19 @@ class Frame:
         *,
         is_sorted: bool,
         exact_bytes: bytes | None,
+        parent_origins: dict[str, str],
     ) -> Frame:
         frame = cls(stop, origin=origin)
         frame._entries = entries
         frame._decoded = decoded
         frame._is_sorted = is_sorted
         frame._exact_bytes = exact_bytes
+        frame._parent_origins = dict(parent_origins)
         return frame
 
     def see(self, parent: Frame) -> None:
         """Add the own entries of `parent` whose keys are not here yet."""
+        self._parent_origins[parent.stop] = parent.origin
         for key in parent.own_keys():
             if key not in self._entries:
                 self._entries[key] = parent._entries[key]
@@ -290,10 +314,6 @@ class FrameMixer:
             if stop != frame.stop:
                 mixed.see(parent)
         return mixed
-
-    def parents(self) -> dict[str, Frame]:
-        """Return the latest frame of each stop so far, without their parents' entries."""
-        return dict(self._latest)
 
 
 def mix_frames(frames: Sequence[Frame]) -> Frame:

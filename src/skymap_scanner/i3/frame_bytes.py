@@ -129,7 +129,8 @@ class _Checked:
             raise FormatError(
                 "a frame is too large",
                 place=f"byte {self.source.position}",
-                wanted=f"at most {MAX_FRAME_BYTES} bytes",
+                found=f"{self.source.position - self.start + size} bytes or more",
+                wanted=f"at most {MAX_FRAME_BYTES}",
             )
         data = self.source.take(size)
         self.pieces.append(data)
@@ -242,13 +243,23 @@ def _read_entries(reader: _Checked, stop: str) -> tuple[dict[str, Entry], bool]:
     start = reader.source.position
     n = _U32.unpack(reader.take(4))[0]
     if n > _MAX_ENTRIES:
-        raise FormatError("a frame claims too many entries", place=f"byte {start}", found=n)
+        raise FormatError(
+            "a frame claims too many entries",
+            place=f"byte {start}",
+            found=n,
+            wanted=f"at most {_MAX_ENTRIES}",
+        )
     for _ in range(n):
         place = f"byte {reader.source.position}"
         key, type_name = reader.text(), reader.text()
         data = reader.take(reader.size())
         if not data:
-            raise FormatError("an entry has no content", place=f"{place}, key {key!r}")
+            raise FormatError(
+                "an entry has no content",
+                place=f"{place}, key {key!r}",
+                found="0 bytes",
+                wanted="some",
+            )
         entries.pop(key, None)
         entries[key] = Entry(type_name, data, stop)
         n_bytes += 12 + len(key) + len(type_name) + len(data)

@@ -104,7 +104,9 @@ def _from_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise FormatError(f"not base64: {error}", found=f"{len(text)} characters") from error
+        raise FormatError(
+            "not base64", found=f"{len(text)} characters: {error}", wanted="a whole base64 text"
+        ) from error
 
 
 def _inflate(packed: bytes) -> bytes:
@@ -112,14 +114,30 @@ def _inflate(packed: bytes) -> bytes:
     try:
         data = machine.decompress(packed, MAX_INFLATED)
     except zlib.error as error:
-        raise FormatError(f"damaged zlib stream: {error}", found=f"{len(packed)} bytes") from error
+        raise FormatError(
+            "damaged zlib stream",
+            found=f"{len(packed)} bytes: {error}",
+            wanted="a whole zlib stream, or a pickle",
+        ) from error
     if machine.eof and not machine.unused_data:
         return data
     if machine.unconsumed_tail or len(data) >= MAX_INFLATED:
-        raise FormatError("a frame is too large", wanted=f"at most {MAX_INFLATED} bytes")
+        raise FormatError(
+            "a frame is too large",
+            found=f"{len(packed)} bytes that become more than {MAX_INFLATED}",
+            wanted=f"at most {MAX_INFLATED} bytes",
+        )
     if machine.eof:
-        raise FormatError("bytes are left over behind a zlib stream")
-    raise FormatError("a zlib stream ends too early", found=f"{len(packed)} bytes")
+        raise FormatError(
+            "bytes are left over behind a zlib stream",
+            found=f"{len(machine.unused_data)} bytes",
+            wanted="none",
+        )
+    raise FormatError(
+        "a zlib stream ends too early",
+        found=f"{len(packed)} bytes, which become {len(data)}",
+        wanted="a whole zlib stream",
+    )
 
 
 def _pickle_p2(data: bytes, module: bytes) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from skymap_scanner.exceptions import FormatError
-from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.files import open_regular, write_bytes_atomically
 from skymap_scanner.i3.frame import Frame, is_physics
 from skymap_scanner.i3.frame_bytes import TAG
 from skymap_scanner.i3.frame_pickle import PickleForm, frame_from_text, frame_to_text
@@ -80,14 +80,14 @@ def read_message(path: Path | str, *, check: bool = True) -> RealtimeMessage:
         When it is not a message; place, found and wanted say why.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MESSAGE_BYTES + 1)
-    except OSError as error:
-        raise FormatError(f"cannot be read: {error.strerror}", place=str(path)) from error
+    with open_regular(path) as file:
+        data = file.read(MAX_MESSAGE_BYTES + 1)
     if len(data) > MAX_MESSAGE_BYTES:
         raise FormatError(
-            "too large for a message", place=str(path), wanted=f"at most {MAX_MESSAGE_BYTES} bytes"
+            "too large for a message",
+            place=str(path),
+            found=f"more than {MAX_MESSAGE_BYTES} bytes",
+            wanted="less",
         )
     try:
         message = _parse_message(data, check=check)
@@ -111,18 +111,30 @@ def _parse_message(data: bytes, *, check: bool) -> RealtimeMessage:
         content if isinstance(content, list) else _member(content, "frames", list, place="data")
     )
     labels, frames, forms = _read_entries(entries, check=check)
-    streams = value.get("streams", [])
-    if not isinstance(streams, list) or not all(isinstance(name, str) for name in streams):
-        raise FormatError("a wrong type", place="value: streams", wanted="a list of text")
+    streams = value.get("streams") or []
+    if not isinstance(streams, list) or not all(map(_is_name, streams)):
+        raise FormatError(
+            "a wrong type",
+            place="value: streams",
+            found=ascii(streams)[:100],
+            wanted="a list of printable text",
+        )
     summary = (
         {} if isinstance(content, list) else {k: v for k, v in content.items() if k != "frames"}
     )
-    version = value.get("version", "")
-    if not isinstance(version, str):
+    version = value.get("version") or ""
+    if not _is_name(version):
         raise FormatError(
-            "a wrong type", place="value: version", found=type(version).__name__, wanted="text"
+            "a wrong type",
+            place="value: version",
+            found=ascii(version)[:100],
+            wanted="printable text",
         )
     return RealtimeMessage(document, frames, version, tuple(streams), summary, labels, forms)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _parse_document(data: bytes) -> object:
@@ -131,7 +143,9 @@ def _parse_document(data: bytes) -> object:
     if data.startswith(b"\x80"):
         return unpickle_plain(data)
     if data.startswith(TAG):
-        raise FormatError("an .i3 file, not a message", found=f"first bytes {TAG!r}")
+        raise FormatError(
+            "an .i3 file, not a message", found=f"first bytes {TAG!r}", wanted="'{' or 80"
+        )
     if not data.lstrip(b" \t\r\n\xef\xbb\xbf").startswith((b"{", b"[")):
         raise FormatError(
             "neither JSON nor a pickle",
@@ -141,9 +155,11 @@ def _parse_document(data: bytes) -> object:
     try:
         return json.loads(data)
     except RecursionError as error:
-        raise FormatError("JSON is nested too deeply") from error
+        raise FormatError(
+            "JSON is nested too deeply", found="more levels than we follow", wanted="a few"
+        ) from error
     except ValueError as error:
-        raise FormatError(f"not JSON: {error}") from error
+        raise FormatError("not JSON", found=str(error), wanted="one whole JSON object") from error
 
 
 def _member(

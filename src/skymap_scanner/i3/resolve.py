@@ -75,6 +75,7 @@ def _resolve(
             "pulse series refer to each other in a loop",
             place=frame.place(key),
             found=" -> ".join((*chain, key)),
+            wanted=f"a chain of at most {_MAX_CHAIN} that ends at pulses",
         )
     series = frame[key]
     chain = (*chain, key)
@@ -99,7 +100,11 @@ def _resolve_object(
             return series.apply(_resolve(frame, series.source, chain, known))
         case PulseMapUnion():
             if len(series.keys) > _MAX_UNION:
-                raise FormatError("a union of too many series", found=len(series.keys))
+                raise FormatError(
+                    "a union of too many series",
+                    found=len(series.keys),
+                    wanted=f"at most {_MAX_UNION}",
+                )
             return _merge([_resolve(frame, key, chain, known) for key in series.keys])
         case PulseMapByModule():
             return _by_module(_resolve(frame, series.key, chain, known))
@@ -120,7 +125,11 @@ def _resolve_object(
 def _merge(parts: list[PulseMap]) -> PulseMap:
     """Return all pulses, in each module by time (equal times in the order of `parts`)."""
     if sum(map(len, parts)) > _MAX_PULSES:
-        raise FormatError("a union of too many pulses", wanted=f"at most {_MAX_PULSES}")
+        raise FormatError(
+            "a union of too many pulses",
+            found=sum(map(len, parts)),
+            wanted=f"at most {_MAX_PULSES}",
+        )
     if not parts:
         empty = np.empty(0)
         return PulseMap.from_columns(np.empty((0, 3), int), empty, empty, empty, empty.astype("u1"))

@@ -34,6 +34,8 @@ IN_ICE_OMS: Final = 60
 _WORD_FULL: Final = 0xFFFF
 _LC_BIT: Final = 1 << 14
 _STOP_BIT: Final = 1 << 15
+#: The brightest event seen has 3,300 stamps; unpacked, each takes a hundred times its bytes.
+_MAX_STAMPS: Final = 1_000_000
 #: A run of more digits is longer than any stream.
 _MAX_RUN_DIGITS: Final = 8
 
@@ -217,6 +219,12 @@ def _decode_runs(data: bytes, longest: int) -> IntArray:
     """Return the width codes of one run-length coded stream of at most `longest` codes."""
     runs: list[list[int]] = []
     n_digits = 0
+    if len(data) > _MAX_STAMPS:
+        raise FormatError(
+            "a stream of widths of I3SuperDST is longer than that of any event",
+            found=f"{len(data)} bytes",
+            wanted=f"at most {_MAX_STAMPS}",
+        )
     for byte in data:
         code, digit = byte & 15, byte >> 4
         if runs and runs[-1][0] == code:
@@ -226,10 +234,18 @@ def _decode_runs(data: bytes, longest: int) -> IntArray:
             n_digits = 0
             runs.append([code, digit])
         if n_digits >= _MAX_RUN_DIGITS or runs[-1][1] > longest:
-            raise FormatError("a run of widths of I3SuperDST is longer than its stamps")
+            raise FormatError(
+                "a run of widths of I3SuperDST is longer than its stamps",
+                found=runs[-1][1],
+                wanted=f"at most {longest}",
+            )
     table = np.array(runs, dtype=np.int64).reshape(-1, 2)
     if table[:, 1].sum() > longest:
-        raise FormatError("I3SuperDST has more widths than stamps")
+        raise FormatError(
+            "I3SuperDST has more widths than stamps",
+            found=int(table[:, 1].sum()),
+            wanted=f"at most {longest}",
+        )
     return np.repeat(table[:, 0], table[:, 1])
 
 
@@ -271,6 +287,18 @@ def _write_compact(writer: ArchiveWriter, name: str, data: bytes, item_bytes: in
     writer.raw(data)
 
 
+def _words_of(data: bytes) -> list[int]:
+    """Return the 16-bit words of stamps or readouts."""
+    if len(data) // 2 > _MAX_STAMPS:
+        raise FormatError(
+            "I3SuperDST holds more pulses than any event",
+            found=len(data) // 2,
+            wanted=f"at most {_MAX_STAMPS}",
+        )
+    words: list[int] = np.frombuffer(data, dtype="<u2").tolist()
+    return words
+
+
 def _read(reader: ArchiveReader, version: int) -> SuperDst:
     reader.base()
     try:
@@ -282,8 +310,8 @@ def _read(reader: ArchiveReader, version: int) -> SuperDst:
 
 
 def _read_v1(reader: ArchiveReader) -> SuperDst:
-    words = np.frombuffer(_read_compact(reader, "stamps", 2), dtype="<u2").tolist()
-    headers = np.frombuffer(_read_compact(reader, "headers", 2), dtype="<u2").tolist()
+    words = _words_of(_read_compact(reader, "stamps", 2))
+    headers = _words_of(_read_compact(reader, "headers", 2))
     widths = [_decode_runs(_read_compact(reader, "bytes", 1), len(words)) for _ in range(4)]
     extra = _read_compact(reader, "bytes", 1)
     decoded = _decode_stamps(headers, _Words(words), extra)
@@ -302,8 +330,8 @@ def _read_v1(reader: ArchiveReader) -> SuperDst:
 
 
 def _read_v0(reader: ArchiveReader) -> SuperDst:
-    words = np.frombuffer(reader.take(2 * reader.u16()), dtype="<u2").tolist()
-    headers = np.frombuffer(reader.take(reader.remaining // 2 * 2), dtype="<u2").tolist()
+    words = _words_of(reader.take(2 * reader.u16()))
+    headers = _words_of(reader.take(reader.remaining // 2 * 2))
     return _build(0, headers, _decode_stamps_v0(headers, _Words(words)))
 
 

@@ -34,6 +34,8 @@ _FURTHER_IN_FRAME: Final = {
 }  # fmt: skip  # as above
 #: The largest message has some 600 opcodes and 300 values.
 _MAX_OPCODES: Final = 200_000
+#: Whole numbers beyond 64 bits are no data; as keys they can be made to share one hash.
+_MAX_INT_BITS: Final = 63
 _MAX_VALUES: Final = 200_000
 _MAX_DEPTH: Final = 100
 _LATIN1_NAMES: Final = ("latin1", "latin-1", "iso-8859-1", "iso8859-1")
@@ -136,7 +138,9 @@ def unpickle_frame(data: bytes) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     try:
         frame_bytes = content.encode("latin-1") if isinstance(content, str) else content
     except UnicodeEncodeError as error:
-        raise FormatError("a pickled frame holds text, not bytes") from error
+        raise FormatError(
+            "a pickled frame holds text, not bytes", found=error.reason, wanted="latin-1 text"
+        ) from error
     if not isinstance(frame_bytes, bytes):
         raise FormatError(
             "a pickled frame does not hold bytes", found=type(content).__name__, wanted="bytes"
@@ -147,30 +151,43 @@ def unpickle_frame(data: bytes) -> tuple[bytes, tuple[tuple[str, str], ...]]:
 def _check_opcodes(data: bytes, further: dict[str, int]) -> None:
     """Raise unless every opcode is known, before any of them is carried out."""
     counts = dict.fromkeys(further, 0)
-    n_opcodes = 0
+    n_opcodes = end = 0
     try:
         for opcode, argument, position in pickletools.genops(data):
             n_opcodes += 1
+            end = (position or 0) + 1
+            name, place = opcode.name, f"byte {position}"
             if n_opcodes > _MAX_OPCODES:
-                raise FormatError("a pickle is too long", wanted=f"at most {_MAX_OPCODES} opcodes")
-            name = opcode.name
+                raise _beyond("a pickle is too long", place, f"{n_opcodes} opcodes", _MAX_OPCODES)
             if name in counts:
                 counts[name] += 1
                 if counts[name] > further[name]:
-                    raise FormatError(
-                        "a pickle does too much", place=f"byte {position}", found=name
-                    )
+                    found = f"{name} number {counts[name]}"
+                    raise _beyond("a pickle does too much", place, found, further[name])
             elif name not in _PLAIN_OPCODES:
                 _refuse(f"opcode {name} {argument!r}" if name != "STACK_GLOBAL" else name)
-            if "PUT" in name and isinstance(argument, int) and not 0 <= argument <= n_opcodes:
-                # A memo grows to its largest index: one opcode could fill the memory.
-                raise FormatError(
-                    "a pickle has an impossible memo index",
-                    place=f"byte {position}",
-                    found=argument,
-                )
+            if isinstance(argument, int):
+                _check_number(name, argument, place, n_opcodes)
     except (ValueError, IndexError, OverflowError, UnicodeError, MemoryError) as error:
         raise FormatError(f"damaged pickle: {error}") from error
+    # The last opcode is STOP, one byte long.
+    if end != len(data):
+        found = f"{len(data) - end} bytes"
+        raise _beyond("bytes are left over behind a pickle", f"byte {end}", found, 0)
+
+
+def _check_number(name: str, argument: int, place: str, n_opcodes: int) -> None:
+    """Raise when the number of an opcode can only do harm."""
+    if "PUT" in name and not 0 <= argument <= n_opcodes:
+        # A memo grows to its largest index: one opcode could fill the memory.
+        raise _beyond("a pickle has an impossible memo index", place, argument, n_opcodes)
+    if argument.bit_length() > _MAX_INT_BITS:
+        found = f"{argument.bit_length()} bits"
+        raise _beyond("a pickle holds too large a number", place, found, _MAX_INT_BITS)
+
+
+def _beyond(message: str, place: str, found: object, limit: int) -> FormatError:
+    return FormatError(message, place=place, found=found, wanted=f"at most {limit}")
 
 
 def _load(
@@ -195,7 +212,11 @@ def _check_size(root: object) -> None:
         value, depth = waiting.pop()
         n_values += 1
         if depth > _MAX_DEPTH or n_values > _MAX_VALUES:
-            raise FormatError("a pickled message is nested too deeply or too large")
+            raise FormatError(
+                "a pickled message is nested too deeply or too large",
+                found=f"{depth} levels, {n_values} values",
+                wanted=f"at most {_MAX_DEPTH} levels, {_MAX_VALUES} values",
+            )
         if isinstance(value, dict):
             waiting += [(item, depth + 1) for item in value.values()]
             waiting += [(key, depth + 1) for key in value]

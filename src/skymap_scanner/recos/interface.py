@@ -158,6 +158,22 @@ class RecoInterface:
 
     # --- the native way ---------------------------------------------------------------------------
 
+    def check_event(self, event: Event) -> None:
+        """Say at once when this reco cannot work on an event; by default it can on any.
+
+        The server asks before it starts a worker, so that the user need not wait for one to fail.
+
+        Parameters
+        ----------
+        event : Event
+            What was measured.
+
+        Raises
+        ------
+        EventError
+            As `prepare` would raise it.
+        """
+
     def prepare(self, event: Event) -> Any:
         """Do once per worker what all fits of this event share: cleaning, arrays, tables.
 

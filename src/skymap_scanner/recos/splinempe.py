@@ -28,7 +28,7 @@ from skymap_scanner.recos.variations import cylinder, point
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from skymap_scanner.event import Event
+    from skymap_scanner.event import Event, PulseSeries
     from skymap_scanner.pixels import Seed
     from skymap_scanner.recos.likelihood.mpe import Light
     from skymap_scanner.units import FloatArray
@@ -91,6 +91,10 @@ class SplineMPE(RecoInterface):
     }
     options_type: ClassVar[type[Any]] = SplineMPEOptions
 
+    def check_event(self, event: Event) -> None:
+        """Raise `EventError` as `prepare` does when too few modules remain after the cleaning."""
+        self._clean(event)
+
     def prepare(self, event: Event) -> PreparedTrack:
         """Clean the pulses and gather the arrays of the fits.
 
@@ -110,6 +114,14 @@ class SplineMPE(RecoInterface):
             Fewer than four modules remain after the cleaning (seeded radius-time cleaning, 6000 ns
             window, no DeepCore).
         """
+        series = self._clean(event)
+        charge = series.dom_charges()
+        om_xyz = event.detector.om_xyz[series.hit_oms]
+        return self.prepare_arrays(om_xyz, series.first_times(), charge)
+
+    @staticmethod
+    def _clean(event: Event) -> PulseSeries:
+        """Return the pulses that the likelihood uses, enough of them."""
         from skymap_scanner.event.cleaning import clean_for_tracks
 
         series = clean_for_tracks(event)
@@ -121,9 +133,7 @@ class SplineMPE(RecoInterface):
                 found=f"{series.n_doms} of {event.pulses.n_doms} hit modules",
                 wanted=f"at least {_MIN_DOMS}",
             )
-        charge = series.dom_charges()
-        om_xyz = event.detector.om_xyz[series.hit_oms]
-        return self.prepare_arrays(om_xyz, series.first_times(), charge)
+        return series
 
     def prepare_arrays(
         self, om_xyz: FloatArray, first_time: FloatArray, charge: FloatArray

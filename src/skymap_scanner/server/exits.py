@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from skymap_scanner.exceptions import ScanStoppedError, SkymapScannerError
+from skymap_scanner.exceptions import ScanStoppedError, SkymapScannerError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +25,8 @@ PROGRAM = "skymap-scanner"
 
 def complain(message: str) -> None:
     """Write ``skymap-scanner: error: message`` as one line to stderr."""
-    line = " ".join(message.split())
     with contextlib.suppress(OSError, ValueError):
-        print(f"{PROGRAM}: error: {line}", file=sys.stderr, flush=True)  # noqa: T201  # the last word
+        print(f"{PROGRAM}: error: {one_line(message)}", file=sys.stderr, flush=True)  # noqa: T201  # the last word
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from skymap_scanner.exceptions import EventError, UsageError
+from skymap_scanner.exceptions import EventError, InputError, UsageError
 from skymap_scanner.server.folders import Folders, make_folder
 
 if TYPE_CHECKING:
@@ -96,9 +96,13 @@ def prepare_scan(
     get_reco_class(request.reco_algo)
     _check_startup_path(request)
     event = _read_event(request)
-    is_real = check_real_event(event, _KINDS[request.is_real])
     reco = make_reco(request.reco_algo, request.reco_options, realtime_format_version=event.version)
-    pointing = None if region is not None else _pointing_cone(event, reco)
+    try:
+        is_real = check_real_event(event, _KINDS[request.is_real])
+        reco.check_event(event)
+        pointing = None if region is not None else _pointing_cone(event, reco)
+    except InputError as error:
+        raise error.at(str(request.event_file)) from error
     folders = Folders.of_scan(
         output=request.output_dir,
         cache=request.cache_dir,

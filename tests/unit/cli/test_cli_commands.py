@@ -10,6 +10,7 @@ import pytest
 
 from skymap_scanner import __version__, cli
 from skymap_scanner.cli.registry import SUBCOMMANDS, load
+from skymap_scanner.i3 import Frame, I3String, write_i3
 from skymap_scanner.result.schema import explain_mismatch
 from skymap_scanner.server.arguments import server_parser
 
@@ -204,3 +205,31 @@ def test_info_of_a_real_event(shared: Path, capsys: pytest.CaptureFixture[str]) 
     assert (document["cleaned"]["n_doms"], document["cleaned"]["n_pulses"]) == (133, 668)
     fit = document["fits"]["OnlineL2_SplineMPE"]
     assert (fit["ra_deg"], fit["dec_deg"]) == pytest.approx((48.84973, -3.52233), abs=0.001)
+
+
+def test_info_shows_the_frames_of_a_file_without_an_event(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = Frame("G")
+    frame.put("Text", I3String("x"))
+    write_i3(tmp_path / "gcd.i3", [frame, Frame("D")])
+    assert run("info", str(tmp_path / "gcd.i3")) == 0
+    said = capsys.readouterr().out
+    assert "Text I3PODHolder<string>" in said
+    assert "frame D (empty)" in said
+    assert "no event: the file has no physics frame" in said
+    assert run("info", str(tmp_path / "gcd.i3"), "--json") == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_info_shows_the_frames_of_an_event_that_cannot_be_scanned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [Frame(stop) for stop in "QP"]
+    frames[1].put("Evil\x1b[31m", I3String("x"))
+    write_i3(tmp_path / "event.i3", frames)
+    assert run("info", str(tmp_path / "event.i3")) == 2
+    said = capsys.readouterr()
+    assert "Evil\\x1b[31m" in said.out
+    assert said.err.count("\n") == 1
+    assert "no event with in-ice pulses" in said.err

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from handmade_events import PULSES, event_frames, fitted, pulse_map, text
+from handmade_events import PULSES, event_frames, fitted, pulse_map, put_bytes, text
 
 from skymap_scanner.event import (
     check_real_event,
@@ -301,3 +301,35 @@ def test_real_runs_have_six_digits(run: int, *, is_real: bool) -> None:
     else:
         with pytest.raises(EventError, match=f"found run {run}, wanted 100000 <= run < 1000000"):
             check_real_event(event, "real")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((20, 30, 1e300, 1.0), "time is beyond all reason .*module \\(20, 30, 0\\)|time is beyond"),
+        ((20, 30, 1.0, 3e38), "charge is beyond all reason"),
+    ],
+)
+def test_numbers_beyond_all_reason_are_refused(
+    row: tuple[int, int, float, float], message: str
+) -> None:
+    with pytest.raises(EventError, match=message):
+        event_from_frames(event_frames(pulse_map(*PULSES, row)))
+
+
+def test_a_stored_vertex_outside_of_the_world_is_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    objects = {
+        "HESE_VHESelfVetoVertexPos": Position(1e200, 0.0, 0.0),
+        "HESE_VHESelfVetoVertexTime": I3Double(1e4),
+    }
+    assert event_from_frames(event_frames(objects=objects)).stored_vertex is None
+    assert "(1e+200, 0, 0) m at 10000 ns; it is left out" in caplog.text
+
+
+def test_a_damaged_fit_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    *parents, physics = event_frames(objects={"Fit": fitted()})
+    put_bytes(physics, "Fit", physics.raw("Fit")[:-5])
+    assert event_from_frames([*parents, physics]).fits == {}
+    assert "key Fit: a fit left out: " in caplog.text

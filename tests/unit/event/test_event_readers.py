@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from handmade_events import event_frames, fitted, pulse_map, write_event_message
 from skymap_scanner.event import read_event, read_events
 from skymap_scanner.event.info import describe, describe_frames
 from skymap_scanner.event.readers import EventSelector, find_reader, read_frames
-from skymap_scanner.exceptions import EventError, InputError, UsageError
+from skymap_scanner.exceptions import EventError, FormatError, InputError, UsageError
 from skymap_scanner.i3 import packet_to_json, write_i3
 
 if TYPE_CHECKING:
@@ -131,9 +132,9 @@ def test_what_is_no_event_is_refused_with_the_file_named_once(
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EventError, match="No such file"):
+    with pytest.raises(FormatError, match="No such file"):
         read_event(tmp_path / "nothing.json")
-    with pytest.raises(EventError, match="directory"):
+    with pytest.raises(FormatError, match="a folder"):
         read_event(tmp_path)
 
 
@@ -206,3 +207,17 @@ def test_readers_are_told_apart_by_content(tmp_path: Path) -> None:
     assert find_reader(path).name == "IceCube file"
     with pytest.raises(InputError, match="file"):
         list(read_frames(path))
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(FormatError, match=r"not a file .found a pipe, wanted a regular file"):
+        read_event(tmp_path / "pipe.json")
+
+
+def test_files_of_old_frame_versions_are_event_files(tmp_path: Path) -> None:
+    path = tmp_path / "old.i3"
+    # Version 0: version, class info, stop, number of entries.
+    path.write_bytes(b"".join(bytes(6) + stop + bytes(4) for stop in (b"G", b"P")))
+    assert find_reader(path).name == "IceCube file"
+    assert [frame.stop for frame in read_frames(path)] == ["G", "P"]

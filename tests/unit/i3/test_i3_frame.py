@@ -278,3 +278,13 @@ def test_stop_is_one_letter() -> None:
     for stop in ("", "GC", "\u20ac"):
         with pytest.raises(FormatError):
             Frame(stop)
+
+
+def test_an_inherited_object_is_placed_in_the_frame_that_holds_it() -> None:
+    parents = [frame_of("Q", a=1), frame_of("P", b=2)]
+    for frame, origin in zip(parents, ("file: frame 4 (Q)", "file: frame 5 (P)"), strict=True):
+        frame.origin = origin
+    mixed = mix_frames(parents)
+    assert mixed.place("a") == mixed.copy().place("a") == "file: frame 4 (Q), key a"
+    assert mixed.place("b") == "file: frame 5 (P), key b"
+    assert mixed.place() == "file: frame 5 (P)"

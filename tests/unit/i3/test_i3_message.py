@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -207,9 +208,15 @@ def test_what_is_no_document_is_refused(data: bytes, reason: str, tmp_path: Path
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.json", tmp_path):
-        with pytest.raises(FormatError, match="cannot be read"):
-            read_message(path)
+    os.mkfifo(tmp_path / "pipe")  # to open it would wait for ever
+    for name, reason in {
+        "none.json": "cannot be read",
+        ".": "a folder",
+        "pipe": "a pipe",
+        "\0": "not a file name",
+    }.items():
+        with pytest.raises(FormatError, match=reason):
+            read_message(tmp_path / name)
 
 
 def test_huge_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,3 +241,18 @@ def test_packets_of_the_wrong_shape() -> None:
     for bad in packets:
         with pytest.raises(FormatError, match="GCDQp_packet"):
             packet_from_json(bad)
+
+
+@pytest.mark.parametrize("version", ["\ud800", "2023a\x1b[31m", 2023])
+def test_a_version_that_cannot_be_printed_is_refused(tmp_path: Path, version: object) -> None:
+    changed = document("B")
+    changed["value"]["version"] = version
+    with pytest.raises(FormatError, match="value: version: a wrong type"):
+        read_message(save(tmp_path / "m.json", changed))
+
+
+def test_no_version_and_no_streams_may_be_null(tmp_path: Path) -> None:
+    changed = document("B")
+    changed["value"] |= {"version": None, "streams": None}
+    message = read_message(save(tmp_path / "m.json", changed))
+    assert (message.version, message.streams) == ("", ())

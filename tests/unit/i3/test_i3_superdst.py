@@ -226,3 +226,11 @@ def test_damaged_streams_are_refused(data: bytes) -> None:
     obj = decode_object(data)
     assert isinstance(obj, RawObject)
     assert "byte" in obj.reason
+
+
+def test_more_stamps_than_any_event_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skymap_scanner.i3.superdst._MAX_STAMPS", 3)
+    many = pack_pulses(pulses(*((1, 1, 100.0 * n, 1.0, 1.0, 1) for n in range(4))))
+    damaged = decode_object(encode_object(many))
+    assert isinstance(damaged, RawObject)
+    assert "more pulses than any event (found 4, wanted at most 3)" in damaged.reason

@@ -220,7 +220,7 @@ def test_lists_of_lists_of_the_same_lists_are_refused() -> None:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 def test_plain_messages_come_back(protocol: int) -> None:
-    document = {"a": [1, -2.5, None, True, "ä"], "b": {"c": ["x", "y" * 300]}, "n": 2**70}
+    document = {"a": [1, -2.5, None, True, "ä"], "b": {"c": ["x", "y" * 300]}, "n": 2**62}
     assert unpickle_plain(pickle.dumps(document, protocol=protocol)) == document
 
 
@@ -263,3 +263,14 @@ def test_wrong_checksum_is_found_unless_switched_off() -> None:
         frame_from_text(text_of(bad))
     read, _ = frame_from_text(text_of(bad), check=False)
     assert struct.unpack("<I", read.to_bytes()[-4:]) != struct.unpack("<I", EMPTY_G[-4:])
+
+
+def test_bytes_behind_a_pickle_are_refused() -> None:
+    with pytest.raises(FormatError, match="left over behind a pickle"):
+        unpickle_plain(pickle.dumps([1]) + b"c")
+
+
+def test_numbers_that_no_message_holds_are_refused() -> None:
+    # A dict of multiples of 2**61 - 1 is one long chain: hashing 90,000 of them took a minute.
+    with pytest.raises(FormatError, match="too large a number"):
+        unpickle_plain(pickle.dumps({(2**61 - 1) * 9: 0}))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from skymap_scanner.exceptions import EventError, InputError
+from skymap_scanner.i3 import PulseMap, read_message, write_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ def test_a_cone_beats_the_pointing(make_plan: MakePlan) -> None:
 
 
 def test_simulated_event_cannot_be_called_real(make_plan: MakePlan) -> None:
-    with pytest.raises(EventError, match="run 1, wanted 100000 <= run < 1000000"):
+    with pytest.raises(EventError, match=r"track.json: run.*run 1, wanted 100000 <= run < 1000000"):
         make_plan(is_real=True)
     assert not make_plan(is_real=False).is_real
 
@@ -74,3 +75,19 @@ def test_nothing_is_made_before_all_is_checked(make_plan: MakePlan, tmp_path: Pa
         with pytest.raises(InputError):
             make_plan(**wrong)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_event_that_the_reco_cannot_use_is_refused_before_any_worker_starts(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    message = read_message(make_plan().request.event_file)
+    *parents, physics = message.frames
+    path = tmp_path / "few.json"
+    one = np.ones(1)
+    physics.put(
+        "SplitInIcePulses", PulseMap(np.array([[1, 2, 0]]), one, one, one, np.ones(1, "u1"))
+    )
+    write_message(path, [*parents, physics], version="2024a", streams=[], summary={})
+    with pytest.raises(EventError, match=r"few.json: run.*too few hit modules"):
+        make_plan(event_file=path, reco_algo="splinempe")
+    assert make_plan(event_file=path, reco_algo="dummy").event.pulses.n_pulses == 1
