@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -56,6 +57,17 @@ def _exit() -> None:
     os._exit(37)
 
 
+def _leave_a_grandchild() -> None:
+    """Hang with a process beside us that holds our pipes."""
+    subprocess.run(["/bin/sleep", "1000"], check=False)
+
+
+def _leave_a_daemon() -> None:
+    """Die, while a process that left our group holds our pipes."""
+    subprocess.Popen(["/bin/sleep", "20"], start_new_session=True)
+    os._exit(38)
+
+
 BEHAVIOURS: dict[str, Callable[[], object]] = {
     "exit": _exit,
     "segv": lambda: os.kill(os.getpid(), signal.SIGSEGV),
@@ -63,6 +75,9 @@ BEHAVIOURS: dict[str, Callable[[], object]] = {
     "hang": lambda: time.sleep(1000),
     "raise": _raise,
     "talk": _talk,
+    "fork": os.fork,
+    "grandchild": _leave_a_grandchild,
+    "daemon": _leave_a_daemon,
     "log": lambda: logging.getLogger("skymap_scanner.toy").warning("a word from the toy"),
 }
 
@@ -74,6 +89,8 @@ def make(startup: StartupFile) -> Callable[[Seed, TaskKey], Fit]:
         raise RuntimeError("the toy does not start")
     if options.get("start") == "exit":
         os._exit(5)
+    if options.get("start") == "hang" and "TOY_IS_WELL" not in os.environ:
+        time.sleep(1000)
     behaviour_of = {
         int(ipix): name for name in BEHAVIOURS for ipix in options.get(name, "").split()
     }

@@ -94,6 +94,8 @@ def test_two_clients_share_the_work(tmp_path: Path) -> None:
         ("segv", "crash", "SIGSEGV"),
         ("raise", "error", "ValueError: this pixel is unlucky"),
         ("hang", "timeout", "no outcome after 1 s"),
+        ("grandchild", "timeout", "no outcome after 1 s"),
+        ("daemon", "crash", "exit code 38"),
     ],
 )
 def test_a_task_that_fails_is_reported_and_the_others_are_not_harmed(
@@ -111,6 +113,49 @@ def test_a_task_that_fails_is_reported_and_the_others_are_not_harmed(
             await scan.publish(task(50))
             await scan.listen_until(41)  # the client is as good as before
             assert key_of(50) in scan.done
+
+    asyncio.run(scenario())
+
+
+def test_what_a_killed_child_has_started_is_killed_with_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_scan(tmp_path, {"grandchild": "1"}) as scan:
+            client = scan.start_client(EWMS_PILOT_TASK_TIMEOUT="1")
+            await scan.publish(task(1))
+            await until_begun(scan, 1)
+            (child,) = children_of(client.pid)
+            await until(lambda: bool(children_of(child)))
+            (grandchild,) = children_of(child)
+            await scan.listen_until(1)
+            await until(lambda: not is_alive(grandchild))
+            await scan.end()
+            assert await wait_for_exit(client) == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_fit_that_forks_answers_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_scan(tmp_path, {"fork": "1 2 3"}) as scan:
+            scan.start_client(EWMS_PILOT_PREFETCH="4")
+            await scan.publish(*map(task, range(8)))
+            await scan.listen_until(8)
+            scan.assert_done(range(8))
+            await scan.listen_to_the_last()
+            assert sum(isinstance(message, TaskDone) for message in scan.heard) == 8
+
+    asyncio.run(scenario())
+
+
+def test_a_client_that_is_not_ready_takes_no_tasks(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_scan(tmp_path, {"start": "hang"}) as scan:
+            await scan.publish(*map(task, range(20)))
+            scan.start_client("--workers", "2")
+            await scan.listen_for(lambda: len(scan.hellos) == 1)
+            scan.start_client(TOY_IS_WELL="yes")
+            await scan.listen_until(20)
+            scan.assert_done(range(20))
 
     asyncio.run(scenario())
 

@@ -28,7 +28,7 @@ from skymap_scanner.logs import PLAIN_FORMAT, configure_logging
 from skymap_scanner.scan.messages import TaskDone, TaskFailed, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from skymap_scanner.client.reconstruction import Runner
@@ -110,6 +110,19 @@ def _die_with(supervisor: int, tasks: BinaryIO) -> None:
     threading.Thread(target=watch, name="supervisor-watch", daemon=True).start()
 
 
+@contextlib.contextmanager
+def _keep_nothing(body: bytes) -> Iterator[list[bytes]]:
+    """Stand in for `DebugFolder.keep`."""
+    del body
+    yield []
+
+
+def _die_first() -> None:
+    """When memory runs out the kernel shall kill us, and not the supervisor."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
 def _ignore_polite_signals() -> None:
     """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the supervisor.
 
@@ -137,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parse(argv)
     _ignore_polite_signals()
     _die_with(options.supervisor, tasks)
+    _die_first()
     configure_logging(options.log_level, options.third_party_log_level, line_format=PLAIN_FORMAT)
 
     def reply(answer: Reply) -> None:
@@ -151,13 +165,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     reply(Reply(ReplyKind.READY, 0.0, b""))
     scan_id = startup.scan_id
-    folder = options.debug_directory and DebugFolder(options.debug_directory, scan_id)
+    keep = _keep_nothing
+    if options.debug_directory:
+        keep = DebugFolder(options.debug_directory, scan_id).keep
+    process_id = os.getpid()
     while (body := read_task(tasks)) is not None:
-        if not folder:
-            reply(carry_out(body, runner, scan_id=scan_id, worker=options.worker))
-            continue
-        with folder.keep(body) as output:
+        with keep(body) as output:
             answer = carry_out(body, runner, scan_id=scan_id, worker=options.worker)
+            if os.getpid() != process_id:
+                os._exit(0)  # a copy that the reconstruction forked off; the answer is not its own
             output.append(answer.body)
         reply(answer)
     return 0

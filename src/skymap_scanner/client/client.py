@@ -19,7 +19,8 @@ from skymap_scanner.logs import configure_logging
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from skymap_scanner.client.supervisor import ClientOptions, Ending
+    from skymap_scanner.client.stopping import Ending
+    from skymap_scanner.client.supervisor import ClientOptions
 
 __all__ = ["main", "parser"]
 
@@ -122,8 +123,8 @@ def main(argv: Sequence[str] | None = None, *, runner_factory: str | None = None
 
 async def _run(options: ClientOptions) -> Ending:
     from skymap_scanner.client.startup import wait_for_startup_file
-    from skymap_scanner.client.stopping import stop_signal
-    from skymap_scanner.client.supervisor import Ending, Supervisor
+    from skymap_scanner.client.stopping import Ending, stop_signal
+    from skymap_scanner.client.supervisor import Supervisor
 
     startup = await wait_for_startup_file(
         options.startup_json, ENV.SKYSCAN_CLIENT_WAIT_FOR_STARTUP_JSON

@@ -100,6 +100,8 @@ class Pool:
         ]
         #: Tasks that no child has got yet; the first is next.
         self._waiting: deque[Delivery] = deque()
+        #: Set once a child has been ready: before that a task would wait here for nothing.
+        self.has_begun = asyncio.Event()
         #: Mean time per task [s]; NaN before the first.
         self._mean_runtime_s = math.nan
         self._n_start_failures = 0
@@ -118,8 +120,8 @@ class Pool:
 
     @property
     def n_wanted(self) -> int:
-        """How many tasks to hold in all."""
-        return self.depth * len(self._slots)
+        """How many tasks to hold in all: children that cannot take any do not count."""
+        return self.depth * max(1, sum(slot.is_ready for slot in self._slots))
 
     @property
     def n_held(self) -> int:
@@ -161,11 +163,12 @@ class Pool:
     def on_ready(self, slot: Slot) -> None:
         """Note that a child takes tasks."""
         logger.info("child %d is ready", slot.number)
+        self._n_start_failures = 0
+        self.has_begun.set()
         self._hand_out()
 
     def on_reply(self, slot: Slot, delivery: Delivery, reply: Reply) -> None:  # noqa: ARG002
         """Pass an outcome on."""
-        self._n_start_failures = 0
         if math.isnan(self._mean_runtime_s):
             self._mean_runtime_s = reply.runtime_s
         self._mean_runtime_s += _NEWEST * (reply.runtime_s - self._mean_runtime_s)
@@ -180,15 +183,15 @@ class Pool:
         logger.warning("child %d: %s; starting another", slot.number, death.reason)
         self._waiting.extendleft(reversed(death.queued))
         if death.in_progress is not None:
-            self._n_start_failures = 0
             self._owner.on_failure(death.in_progress, death.kind, death.reason)
         self._hand_out()
 
     def on_start_failure(self, slot: Slot, reason: str) -> None:
-        """Count; too many in a row end the client."""
+        """Count; too many in a row end the client, unless another child works."""
         self._n_start_failures += 1
         logger.error("child %d could not start: %s", slot.number, reason)
-        if self._n_start_failures == MAX_START_FAILURES:
+        is_hopeless = not any(other.is_ready for other in self._slots)
+        if self._n_start_failures >= MAX_START_FAILURES and is_hopeless:
             self._owner.on_hopeless(
                 f"no reconstruction can be started ({MAX_START_FAILURES} children in a row "
                 f"failed): {reason}"

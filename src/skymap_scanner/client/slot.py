@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import signal
 from collections import deque
@@ -29,6 +30,11 @@ logger = logging.getLogger(__name__)
 _MIN_START_TIMEOUT_S = 900.0
 #: How long the pipes of a dead child may stay open: its own children may hold them [s].
 _PIPE_GRACE_S = 1.0
+#: Pause before the next try when a child could not start, growing from the first to the second [s].
+_SHORTEST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 30.0
+#: Pause between two looks whether a child is gone [s].
+_POLL_S = 0.02
 _TAIL_BYTES = 4096
 _LEVEL = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) ")
 
@@ -144,7 +150,8 @@ class Slot:
 
     def check_time(self) -> None:
         """Kill the child when its task (or its start) takes too long."""
-        if self._process is None or self._is_timed_out or (self._is_ready and not self._tasks):
+        is_gone = self._process is None or self._process.returncode is not None
+        if is_gone or self._is_timed_out or (self._is_ready and not self._tasks):
             return
         limit_s = self._task_timeout_s
         if not self._is_ready:
@@ -156,13 +163,18 @@ class Slot:
 
     async def run(self) -> None:
         """Keep a child alive until cancelled; then kill it."""
+        pause_s = _SHORTEST_PAUSE_S
         while True:
             try:
                 await self._run_once()
             except OSError as error:
                 reason = f"cannot start a child process: {error.strerror or error}"
                 self._owner.on_start_failure(self, reason)
-                await asyncio.sleep(1.0)
+            if self._was_ready:
+                pause_s = _SHORTEST_PAUSE_S
+                continue
+            await asyncio.sleep(pause_s)
+            pause_s = min(2.0 * pause_s, _LONGEST_PAUSE_S)
 
     async def _run_once(self) -> None:
         """Start a child, relay until it ends, report how it ended."""
@@ -176,6 +188,8 @@ class Slot:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self._environment,
+            # A process group of its own, so that what it starts can be killed with it.
+            start_new_session=True,
         )
         replies = asyncio.create_task(self._relay_replies(process))
         words = asyncio.create_task(self._relay_stderr(process))
@@ -187,24 +201,29 @@ class Slot:
             replies.cancel()
             words.cancel()
             await asyncio.gather(replies, words, return_exceptions=True)
-            await process.wait()
+            await _until_gone(process)
             self._process = None
             self._is_ready = False
-            # Closes the pipes even where a grandchild keeps the other ends.
+            # Closes the pipes even where a grandchild keeps the other ends; before that, wait()
+            # would not return.
             process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+            await process.wait()
 
     async def _see_end(
         self, process: Process, replies: asyncio.Task[None], words: asyncio.Task[None]
     ) -> None:
         """Wait until the process is gone and all that it had written is read."""
-        end = asyncio.create_task(process.wait())
-        await asyncio.wait([end, replies], return_when=asyncio.FIRST_COMPLETED)
-        # Usually the pipe ends first and the process a moment later.
-        await asyncio.wait([end, replies, words], timeout=_PIPE_GRACE_S)
-        if replies.done():
-            replies.result()  # raises what was raised in there: a bug of ours
-        self._kill()
-        await end
+        end = asyncio.create_task(_until_gone(process))
+        try:
+            await asyncio.wait([end, replies], return_when=asyncio.FIRST_COMPLETED)
+            # Usually the pipe ends first and the process a moment later.
+            await asyncio.wait([end, replies, words], timeout=_PIPE_GRACE_S)
+            if replies.done():
+                replies.result()  # raises what was raised in there: a bug of ours
+            self._kill()
+            await end
+        finally:
+            end.cancel()
 
     def _bury(self, process: Process) -> None:
         """Report how the child ended."""
@@ -228,9 +247,10 @@ class Slot:
         self._owner.on_death(self, Death(kind, end, in_progress, tasks[1:]))
 
     def _kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        """Kill the child and what it has started, also when only the latter is left."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _relay_replies(self, process: Process) -> None:
         if process.stdout is None:
@@ -278,6 +298,12 @@ class Slot:
             level = logging.getLevelNamesMapping()[match[1]]
             line = line[match.end() :]
         logger.log(level, "child %d: %s", self.number, line)
+
+
+async def _until_gone(process: Process) -> None:
+    """Wait for the end of a process, whoever still holds its pipes (unlike its own ``wait``)."""
+    while process.returncode is None:  # noqa: ASYNC110 - nothing sets an event
+        await asyncio.sleep(_POLL_S)
 
 
 def describe_end(returncode: int, stderr_tail: bytes) -> str:

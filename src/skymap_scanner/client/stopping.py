@@ -1,16 +1,32 @@
-"""SIGTERM and Ctrl-C as a future that a client watches from its first task to its last moment."""
+"""Why a client ends; SIGTERM and Ctrl-C as a future that it watches to its last moment."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["stop_signal"]
+__all__ = ["Ending", "stop_signal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a client leaves, and its exit code."""
+
+    exit_code: int
+    reason: str
+    #: Something is wrong with this machine; better sleep than come back at once.
+    is_fatal: bool = False
+
+    @classmethod
+    def by_signal(cls, number: signal.Signals) -> Ending:
+        """Return how a client ends that was told to stop."""
+        return cls(128 + number, f"stopped by {number.name}")
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from skymap_scanner.client.pipes import Reply, ReplyKind
 from skymap_scanner.client.pool import Pool, PoolPlan
 from skymap_scanner.client.reconstruction import DEFAULT_FACTORY
 from skymap_scanner.client.startup import end_topic, queue_from_clients, queue_to_clients
+from skymap_scanner.client.stopping import Ending
 from skymap_scanner.client.tasks import decode_task
 from skymap_scanner.exceptions import BrokerError, MessageError
 from skymap_scanner.scan.messages import (
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from skymap_scanner.config import Settings
     from skymap_scanner.scan.messages import FailureKind
 
-__all__ = ["ClientOptions", "Ending", "Supervisor"]
+__all__ = ["ClientOptions", "Supervisor"]
 
 logger = logging.getLogger(__name__)
 
@@ -82,21 +83,6 @@ class ClientOptions:
     n_workers: int = 1
     debug_directory: Path | None = None
     runner_factory: str = DEFAULT_FACTORY
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a client leaves, and its exit code."""
-
-    exit_code: int
-    reason: str
-    #: Something is wrong with this machine; better sleep than come back at once.
-    is_fatal: bool = False
-
-    @classmethod
-    def by_signal(cls, number: signal.Signals) -> Ending:
-        """Return how a client ends that was told to stop."""
-        return cls(128 + number, f"stopped by {number.name}")
 
 
 @dataclass(slots=True)
@@ -189,26 +175,23 @@ class Supervisor:
         )
         # Before the tasks: a client that comes after the end of the scan must not begin one.
         listener = await self._broker.listen(end_topic(self._scan_id))
+        await _until_one_fails(
+            self._pool.run(),
+            self._await_end_of_scan(listener),
+            self._do_tasks(),
+            self._watch(),
+            self._beat(),
+        )
+
+    async def _do_tasks(self) -> None:
+        """Take tasks and send outcomes, from when a child is ready: others may be so earlier."""
+        await self._pool.has_begun.wait()
         self._consumer = await self._broker.consume(
             queue_to_clients(self._scan_id), prefetch=self._pool.n_wanted
         )
         self._outbox = Outbox(self._broker, self._consumer, self._queue)
-        self._tally.last_busy = asyncio.get_running_loop().time()
-        works: list[Coroutine[None, None, None]] = [
-            self._pool.run(),
-            self._take_tasks(self._consumer),
-            self._outbox.run(),
-            self._watch(self._consumer),
-            self._beat(),
-        ]
-        tasks = [asyncio.create_task(work) for work in works]
-        try:
-            tasks.append(asyncio.create_task(self._await_end_of_scan(listener)))
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
-        finally:
-            await _cancel(tasks)
+        self._note_busy()
+        await _until_one_fails(self._take_tasks(self._consumer), self._outbox.run())
 
     async def _take_tasks(self, consumer: Consumer) -> None:
         while True:
@@ -233,7 +216,7 @@ class Supervisor:
             if isinstance(message, EndOfScan):
                 self._end(Ending(0, f"the server says: {message.reason}"))
 
-    async def _watch(self, consumer: Consumer) -> None:
+    async def _watch(self) -> None:
         """Look at the clock: tasks that take too long, silence, how many tasks to hold."""
         settings = self._settings
         limits_s = (
@@ -242,18 +225,18 @@ class Supervisor:
             settings.SKYSCAN_MQ_CLIENT_TIMEOUT_WAIT_FOR_FIRST_MESSAGE,
         )
         pause_s = min(0.2, *(limit_s / 10 for limit_s in limits_s))
-        prefetch = self._pool.n_wanted
+        prefetch = 0
         while True:
             await asyncio.sleep(pause_s)
             self._pool.check_time()
             self._check_silence()
-            if self._pool.n_wanted != prefetch:
+            if self._consumer is not None and self._pool.n_wanted != prefetch:
                 prefetch = self._pool.n_wanted
-                await consumer.set_prefetch(prefetch)
+                await self._consumer.set_prefetch(prefetch)
 
     def _check_silence(self) -> None:
         """End when nothing has come for too long while we had nothing to do."""
-        if self._pool.n_held:
+        if self._pool.n_held or self._consumer is None:
             self._note_busy()
             return
         silent_s = asyncio.get_running_loop().time() - self._tally.last_busy
@@ -394,6 +377,17 @@ def _child_command(options: ClientOptions, settings: Settings, worker: str) -> l
     if options.debug_directory is not None:
         command += ["--debug-directory", str(options.debug_directory)]
     return command
+
+
+async def _until_one_fails(*works: Coroutine[None, None, None]) -> None:
+    """Run coroutines side by side and raise what the first of them raises."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+    finally:
+        await _cancel(tasks)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

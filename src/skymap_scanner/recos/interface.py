@@ -37,15 +37,16 @@ Units are m, ns, GeV and rad throughout; `zenith` and `azimuth` say where the pa
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from skymap_scanner.exceptions import PluginError
+from skymap_scanner.exceptions import PluginError, SkymapScannerError
 from skymap_scanner.recos.options import NoOptions, describe, parse_options
 from skymap_scanner.recos.variations import point
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from skymap_scanner.event import Event
     from skymap_scanner.pixels import Fit, Guess, RecoPixelVariation, Seed
@@ -282,6 +283,25 @@ class RecoInterface:
     def to_recopixelvariation(self, frame: Any, geometry: Any) -> RecoPixelVariation:
         """Do the same as `to_pixelreco`, under the name of older plug-ins."""
         return self.to_pixelreco(frame, geometry)
+
+
+@contextlib.contextmanager
+def plugin_errors(reco: RecoInterface, method: str) -> Iterator[None]:
+    """Turn whatever a method of a reco raises into an error that names reco and method.
+
+    Raises
+    ------
+    PluginError
+        Instead of anything but our own errors.
+    """
+    try:
+        yield
+    except SkymapScannerError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"reco {reco.name}: {method} failed: {type(error).__name__}: {error}"
+        ) from error
 
 
 def is_native(reco: RecoInterface) -> bool:

@@ -180,6 +180,8 @@ def _read_guess(value: Any) -> Guess:
 
 def _write_done(message: TaskDone) -> dict[str, Any]:
     fit = message.fit
+    if not 0 <= fit.n_evaluations <= _COUNT_LIMIT:
+        raise ValueError(f"n_evaluations is {fit.n_evaluations}, wanted 0 to {_COUNT_LIMIT}")
     reason = fit.reason
     if fit.status is FitStatus.OK and not fit.is_ok:
         reason = f"the fit gave nll {fit.nll}"

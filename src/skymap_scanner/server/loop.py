@@ -50,6 +50,8 @@ logger = logging.getLogger(__name__)
 #: Tasks that may lie in the queue or be worked on at a time: enough for thousands of workers, and a
 #: bound of the broker's memory (about 0.7 kB each) however large the sky map is.
 _MAX_OUTSTANDING: Final = 20_000
+#: Tasks sent again at once; results do not wait for more.
+_MAX_RESENDS: Final = 200
 #: Results taken from the broker at once.
 _MAX_DELIVERIES: Final = 500
 #: How long to listen for byes after the end of the scan was broadcast [s].
@@ -118,6 +120,8 @@ class ScanLoop:
         self._clock = clock
         #: Batches that are not published yet, made when their turn comes.
         self._backlog: deque[Iterator[list[bytes]]] = deque()
+        #: Further attempts; they go before the backlog, which waits for them when it is full.
+        self._resends: deque[Resend] = deque()
         self._is_finished = False
         self._aborted_because = ""
         #: Seconds that clients spent on fits, as they report it.
@@ -181,7 +185,7 @@ class ScanLoop:
                 case SendPixels():
                     self._backlog.append(self._tasks.batches(instruction))
                 case Resend():
-                    self._backlog.append(self._tasks.again(instruction))
+                    self._resends.append(instruction)
                 case LevelDone(nside=nside):
                     self._level_done(nside)
                 case ScanFinished():
@@ -202,6 +206,11 @@ class ScanLoop:
         return self._tasks.n_made - self._state.n_done
 
     async def _publish_batch(self) -> None:
+        if self._resends:
+            n = min(len(self._resends), _MAX_RESENDS)
+            again = [self._tasks.again(self._resends.popleft()) for _ in range(n)]
+            await self._broker.publish(queue_to_clients(self._scan_id), again)
+            return
         while self._has_room:
             batch = next(self._backlog[0], None)
             if batch is not None:
@@ -211,7 +220,8 @@ class ScanLoop:
 
     async def _collect(self, consumer: Consumer) -> None:
         """Take what has come, waiting until the next alarm unless there is something to publish."""
-        wait_s = 0.0 if self._has_room else max(0.0, self._next_alarm_s() - self._clock())
+        has_work = self._has_room or self._resends
+        wait_s = 0.0 if has_work else max(0.0, self._next_alarm_s() - self._clock())
         try:
             deliveries = await consumer.get(max_n=_MAX_DELIVERIES, timeout_s=wait_s)
         except BrokerTimeoutError:

@@ -87,6 +87,7 @@ def prepare_scan(
         Whatever the user can mend, with exit code 2.
     """
     from skymap_scanner.event.event import check_real_event
+    from skymap_scanner.recos.interface import plugin_errors
     from skymap_scanner.recos.registry import get_reco_class, make_reco
     from skymap_scanner.sky.progression import NSideProgression
     from skymap_scanner.sky.region import Cone
@@ -99,10 +100,13 @@ def prepare_scan(
     reco = make_reco(request.reco_algo, request.reco_options, realtime_format_version=event.version)
     try:
         is_real = check_real_event(event, _KINDS[request.is_real])
-        reco.check_event(event)
+        with plugin_errors(reco, "check_event"):
+            reco.check_event(event)
         pointing = None if region is not None else _pointing_cone(event, reco)
     except InputError as error:
         raise error.at(str(request.event_file)) from error
+    with plugin_errors(reco, "get_vertex_variations"):
+        n_variations = len(reco.get_vertex_variations())
     folders = Folders.of_scan(
         output=request.output_dir,
         cache=request.cache_dir,
@@ -124,7 +128,7 @@ def prepare_scan(
         event=event,
         is_real=is_real,
         reco=reco,
-        n_variations=len(reco.get_vertex_variations()),
+        n_variations=n_variations,
         progression=progression,
         region=region,
         pointing=pointing,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from skymap_scanner.event.coordinates import equatorial_to_detector
+from skymap_scanner.recos.interface import plugin_errors
 from skymap_scanner.recos.seeding import make_seeds
 from skymap_scanner.scan.messages import Task, encode
 from skymap_scanner.sky.healpix import pixel_centers
@@ -41,7 +43,10 @@ class TaskMaker:
         self._scan_id = scan_id
         self._reco = reco
         self._event = event
-        self._base = reco.base_vertex(event)
+        with plugin_errors(reco, "base_vertex"):
+            self._base = reco.base_vertex(event)
+            if not np.isfinite([*self._base.vertex, self._base.vertex_time]).all():
+                raise ValueError(f"a vertex that is not finite: {self._base}")
         #: Task messages made so far, those for another attempt not counted.
         self.n_made = 0
 
@@ -70,8 +75,8 @@ class TaskMaker:
             self.n_made += len(bodies)
             yield bodies
 
-    def again(self, instruction: Resend) -> Iterator[list[bytes]]:
-        """Yield the message of one variation for another attempt, with the same seed to the bit."""
+    def again(self, instruction: Resend) -> bytes:
+        """Return the message of another attempt at one variation, with the same seed to the bit."""
         nside, ipix, variation = instruction.key
         ra, dec = pixel_centers(nside, [ipix])
         zenith, azimuth = equatorial_to_detector(ra, dec, self._event.mjd)
@@ -85,5 +90,6 @@ class TaskMaker:
             parents=instruction.parent[None, :],
             base=self._base,
         )
-        task = Task(self._scan_id, instruction.key, instruction.attempt, seeds[0][variation])
-        yield from itertools.repeat([encode(task)], 1)
+        return encode(
+            Task(self._scan_id, instruction.key, instruction.attempt, seeds[0][variation])
+        )

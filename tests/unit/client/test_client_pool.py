@@ -137,14 +137,25 @@ def test_only_the_task_in_progress_is_blamed_for_a_death() -> None:
 
 def test_children_that_never_start_end_the_client_once() -> None:
     pool, owner, (slot,) = make_pool(1)
+    slot.is_ready = False
     for _ in range(2):
         pool.on_start_failure(as_slot(slot), "no such module")
-    pool.add(deliveries(1))
-    finish_one(pool, slot, 1.0)
-    for _ in range(5):
-        assert len(owner.hopeless) == 0 or "no such module" in owner.hopeless[0]
+    slot.is_ready = True
+    pool.on_ready(as_slot(slot))
+    slot.is_ready = False
+    for n in range(1, 5):
         pool.on_start_failure(as_slot(slot), "no such module")
-    assert len(owner.hopeless) == 1
+        assert bool(owner.hopeless) is (n >= 3)
+    assert "no such module" in owner.hopeless[0]
+
+
+def test_a_child_that_never_starts_does_not_end_a_client_whose_other_child_works() -> None:
+    pool, owner, (slot, _) = make_pool(2)
+    slot.is_ready = False
+    for _ in range(9):
+        pool.on_start_failure(as_slot(slot), "out of memory")
+    assert not owner.hopeless
+    assert pool.n_wanted == 1  # none is held for the child that is not there
 
 
 class RecordingBroker:

@@ -193,6 +193,22 @@ def test_only_so_many_tasks_are_outstanding(event: Event, monkeypatch: pytest.Mo
     assert broker.most_waiting <= 100 + max(broker.batch_sizes)
 
 
+def test_further_attempts_need_no_room(event: Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tasks that fit into the queue have failed once: they go on, or the scan never does."""
+    monkeypatch.setattr(loop_module, "_MAX_OUTSTANDING", 100)
+
+    def answer(task: Task) -> list[bytes]:
+        if task.attempt < 3:
+            return [encode(TaskFailed(SCAN_ID, task.key, task.attempt, "error", "broken", "w"))]
+        return answer_with_fit(task)
+
+    # The silence is measured by a clock that moves when it is looked at: a hang ends soon.
+    loop, state = make_loop(event, MemoryBroker(answer), nsides="16:0", silence_s=50.0)
+    asyncio.run(loop.run())
+    assert state.is_complete
+    assert state.n_done == 12 * 16**2
+
+
 def test_the_end_is_broadcast_and_byes_are_waited_for(event: Event) -> None:
     broker = MemoryBroker()
     broker.answers.append(encode(WorkerHello(SCAN_ID, "w", "h", 1, 1, "0")))

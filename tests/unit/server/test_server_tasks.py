@@ -69,7 +69,7 @@ def test_another_attempt_has_the_same_seed_to_the_bit(
     before = maker.n_made
     for task in tasks[::11]:
         resend = Resend(task.key, 2, 1, parents[task.key[1]])
-        [[body]] = list(maker.again(resend))
+        body = maker.again(resend)
         [again] = tasks_of([body])
         assert again.attempt == 2
         assert repr(again.seed) == repr(task.seed)
