@@ -99,12 +99,12 @@ def _seconds(default: float, meaning: str, *, zero_allowed: bool = False) -> Any
     )
 
 
-def _count(default: int, meaning: str) -> Any:
+def _count(default: int, meaning: str, *, maximum: int = 1_000_000) -> Any:
     return _variable(
         default,
-        _number(int, 1, 1_000_000, above=False),
+        _number(int, 1, maximum, above=False),
         meaning,
-        wanted="a whole number, at least 1",
+        wanted=f"a whole number from 1 to {maximum}",
     )
 
 
@@ -185,7 +185,9 @@ class Settings:
     SKYSCAN_CLIENT_WAIT_FOR_STARTUP_JSON: float = _seconds(
         60.0, "how long a client waits for the startup JSON to appear", zero_allowed=True
     )
-    SKYSCAN_MAX_ATTEMPTS: int = _count(3, "attempts before a pixel variation is recorded as failed")
+    SKYSCAN_MAX_ATTEMPTS: int = _count(
+        3, "attempts before a pixel variation is recorded as failed", maximum=100
+    )
     SKYSCAN_MAX_FAILED_PIXELS: float = _fraction(
         0.05, "fraction of a level's pixels without any finite fit above which the scan ends"
     )
@@ -309,8 +311,9 @@ SKYSCAN_MQ_TIMEOUT_FROM_CLIENTS
     result). Choose it longer than clients may wait in a batch system's queue before they start.
     When it expires the server writes what it has and ends: exit code 10 when no client ever came,
     11 when all have gone.
-Clients that start after the end of a scan learn it at once from the broker. Clients that start
-before the server wait SKYSCAN_CLIENT_WAIT_FOR_STARTUP_JSON for the startup JSON.
+Clients that start after the end of a scan see in the startup JSON that it is over; they wait
+SKYSCAN_CLIENT_WAIT_FOR_STARTUP_JSON for the next one and end with exit code 0. Clients that start
+before the server wait as long for the startup JSON to appear.
 """
 
 

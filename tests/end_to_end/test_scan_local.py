@@ -243,3 +243,41 @@ def test_splinempe_gives_the_same_bits_with_any_number_of_workers(
     assert document["level_rule"] == "hpd"
     assert document["n_failed"] == 0
     assert abs(document["dec_deg"] - truth["dec_deg"]) < 3.0
+
+
+def test_the_address_of_another_broker_is_no_business_of_a_local_scan(
+    programs: Programs, event_file: Path
+) -> None:
+    done = programs.scan(
+        event_file, *IDLE, "--nsides", "1:0", "-o", "out", "--no-plots",
+        SKYSCAN_BROKER_CLIENT="rabbitmq",
+        SKYSCAN_BROKER_ADDRESS="amqp://user:secret@rabbit:5672/vhost",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_fault_of_ours_still_keeps_what_is_known(programs: Programs, event_file: Path) -> None:
+    broken = programs.folder / "sitecustomize.py"
+    broken.write_text(
+        "import sys\n"
+        "if 'scan' in sys.argv:\n"
+        "    from skymap_scanner.server import loop\n"
+        "    hear, n = loop.ScanLoop._hear, [0]\n"
+        "    def broken(self, body):\n"
+        "        n[0] += 1\n"
+        "        if n[0] == 40:\n"
+        "            raise MemoryError('none left')\n"
+        "        return hear(self, body)\n"
+        "    loop.ScanLoop._hear = broken\n"
+    )
+    done = programs.scan(
+        event_file, *IDLE, "--nsides", "2:0", "-o", "out", "--no-plots",
+        PYTHONPATH=str(programs.folder),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "unexpected MemoryError: none left" in done.stderr.splitlines()[-1]
+    partial = SkyScanResult.read_npz(programs.folder / "out" / f"{NAME}_2.npz")
+    assert not partial.header.is_complete
+    assert 0 < partial.n_pixels < 48
+    assert processes_with(str(programs.folder)) == []

@@ -216,3 +216,55 @@ def test_progress_comes_by_the_clock_also_when_nothing_else_does(
     )  # fmt: skip
     assert served.returncode == 10
     assert served.stderr.count("0 % of about 12 fits; nside 1: 0/12; 0/s with no workers") >= 2
+
+
+def test_a_client_that_comes_after_the_end_learns_it_from_the_startup_json(
+    programs: Programs, event_file: Path
+) -> None:
+    server = start_server(programs, event_file, *IDLE, "--nsides", "1:0")
+    client = start_client(programs)
+    assert finish(server).returncode == 0
+    assert finish(client).returncode == 0
+    late = finish(start_client(programs, SKYSCAN_CLIENT_WAIT_FOR_STARTUP_JSON="0.5"))
+    assert late.returncode == 0
+    assert "is over" in late.stderr
+
+
+def test_a_signal_while_clients_say_goodbye_does_not_harm_the_complete_map(
+    programs: Programs, event_file: Path
+) -> None:
+    server = start_server(programs, event_file, *IDLE, *LONGER)
+    client = start_client(programs)
+    wait_for(lambda: children(programs), "a child")
+    sleeper = start_client(programs)
+    wait_for(lambda: len(children(programs)) == 2, "another child")
+    kill(sleeper.pid, signal.SIGSTOP)  # its bye is waited for
+    path = programs.folder / f"{NAME}_2_8.npz"
+    try:
+        wait_for(
+            lambda: path.exists() and SkyScanResult.read_npz(path).header.is_complete,
+            "a complete map before the farewells",
+        )
+        kill(server.pid, signal.SIGTERM)
+        assert finish(server).returncode == 0
+    finally:
+        kill(sleeper.pid)
+    finish(client)
+    check_complete(programs.folder)
+
+
+def test_a_scan_that_cannot_begin_leaves_earlier_files_alone(
+    programs: Programs, event_file: Path
+) -> None:
+    server = start_server(programs, event_file, *IDLE, "--nsides", "1:0")
+    client = start_client(programs)
+    assert finish(server).returncode == finish(client).returncode == 0
+    manifest = programs.folder / f"{NAME}_scan-manifest.json"
+    before = manifest.read_bytes()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        again = start_server(
+            programs, event_file, *IDLE, "--nsides", "1:0", SKYSCAN_BROKER_ADDRESS=address
+        )
+        assert finish(again).returncode == 13
+    assert manifest.read_bytes() == before

@@ -98,7 +98,9 @@ def _scan(arguments: argparse.Namespace) -> int:
     from skymap_scanner.cli.local_scan import scan_here
     from skymap_scanner.config import read_environment
 
-    settings = read_environment(os.environ | {"SKYSCAN_BROKER_CLIENT": "embedded"})
+    # An address or token in the environment belongs to the broker of servers started by hand.
+    own_broker = {"SKYSCAN_BROKER_CLIENT": "embedded", "SKYSCAN_BROKER_ADDRESS": ""}
+    settings = read_environment(os.environ | own_broker)
     return scan_here(arguments, settings)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from skymap_scanner import __version__
 from skymap_scanner.config import ENV
-from skymap_scanner.exceptions import SkymapScannerError, UsageError, one_line
+from skymap_scanner.exceptions import BrokerError, SkymapScannerError, UsageError, one_line
 from skymap_scanner.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -118,19 +118,30 @@ def main(argv: Sequence[str] | None = None, *, runner_factory: str | None = None
         return 1
     if ending.exit_code:
         _complain(ending.reason)
+    else:
+        logger.info("done: %s", ending.reason)
     return ending.exit_code
 
 
 async def _run(options: ClientOptions) -> Ending:
-    from skymap_scanner.client.startup import wait_for_startup_file
+    from skymap_scanner.client.startup import StartupFile, wait_for_startup_file
     from skymap_scanner.client.stopping import Ending, stop_signal
     from skymap_scanner.client.supervisor import Supervisor
 
     startup = await wait_for_startup_file(
         options.startup_json, ENV.SKYSCAN_CLIENT_WAIT_FOR_STARTUP_JSON
     )
+    if startup.is_over:
+        return Ending(0, f"the scan {startup.scan_id} is over")
     with stop_signal() as stop:
-        ending = await Supervisor(options, ENV, startup, stop).run()
+        try:
+            ending = await Supervisor(options, ENV, startup, stop).run()
+        except BrokerError as error:
+            # We may have slept through the end.
+            latest = StartupFile.read(options.startup_json)
+            if (latest.scan_id, latest.is_over) != (startup.scan_id, True):
+                raise
+            ending = Ending(0, f"the scan is over; {error}")
         if ending.is_fatal and ENV.EWMS_PILOT_QUARANTINE_TIME and not stop.done():
             logger.warning(
                 "%s; sleeping %g s (EWMS_PILOT_QUARANTINE_TIME)",

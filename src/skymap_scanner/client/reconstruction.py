@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -52,11 +51,10 @@ def build_runner(startup: StartupFile) -> Runner:
     )
     packet = packet_from_json(dict(startup.gcdqp_packet))
     baseline = _find_same_baseline(startup.baseline_gcd_file)
-    # Where the server had no baseline file, we must not find one: an empty folder has none.
-    with tempfile.TemporaryDirectory(prefix="no-gcd-") as nothing:
-        event = event_from_frames(
-            packet, version=startup.event_version, baseline_gcd=baseline, gcd_dir=nothing
-        )
+    # Where the server had no baseline file, we must not find one.
+    event = event_from_frames(
+        packet, version=startup.event_version, baseline_gcd=baseline, searches_baseline=False
+    )
     return make_runner(reco, event, packet)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from skymap_scanner.exceptions import FormatError, InputError, UsageError
+from skymap_scanner.exceptions import FormatError, InputError, SkymapScannerError, UsageError
 from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.scan.message_types import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +89,8 @@ class StartupFile:
         The reconstruction and its settings as the user wrote them.
     event_version, event_type, is_real : str, str, bool or None
         What the frames do not tell.
+    is_over : bool
+        Whether the scan has ended: there is nothing to do.
     """
 
     scan_id: str
@@ -100,6 +103,7 @@ class StartupFile:
     event_version: str = ""
     event_type: str = "None"
     is_real: bool | None = None
+    is_over: bool = False
 
     def to_json(self) -> str:
         """Return the content of the file; paths become absolute."""
@@ -121,6 +125,8 @@ class StartupFile:
                 "event_type": self.event_type,
                 "is_real": self.is_real,
             },
+            "messages": SCHEMA_VERSION,
+            "is_over": self.is_over,
         }
         return json.dumps(document, allow_nan=False)
 
@@ -146,6 +152,14 @@ class StartupFile:
                 found=repr(schema)[:40],
                 wanted=STARTUP_SCHEMA,
             )
+        messages = top["messages"].value
+        if messages != SCHEMA_VERSION:
+            raise FormatError(
+                "the server speaks another language; server and client must be the same release",
+                place="messages",
+                found=f"schema {messages!r}"[:40],
+                wanted=f"schema {SCHEMA_VERSION}",
+            )
         broker, reco, event = top["broker"], top["reco"], top["event"]
         options = reco["options"]
         token_file = broker["token_file"].optional(str)
@@ -164,6 +178,7 @@ class StartupFile:
             event_version=event["version"].get(str),
             event_type=event["event_type"].get(str),
             is_real=event["is_real"].optional(bool),
+            is_over=top["is_over"].get(bool),
         )
 
     def write(self, path: Path) -> None:
@@ -228,8 +243,31 @@ class _Member:
         return None if self.value is None else self.get(kind)
 
 
+def mark_as_over(path: Path, scan_id: str) -> None:
+    """Say in the startup JSON of a scan that it has ended; that of another scan is left alone."""
+    try:
+        startup = StartupFile.read(path)
+        if startup.scan_id == scan_id:
+            replace(startup, is_over=True).write(path)
+    except SkymapScannerError as error:
+        logger.warning("clients that start later will not know of the end: %s", error)
+
+
+def _read_if_there(path: Path) -> StartupFile | None:
+    """Read a startup JSON; None when there is none, or no more."""
+    try:
+        return StartupFile.read(path)
+    except UsageError:
+        if path.exists():
+            raise
+        return None
+
+
 async def wait_for_startup_file(path: Path, timeout_s: float) -> StartupFile:
-    """Wait until the startup JSON is there, then read it.
+    """Wait until the startup JSON of a scan that is not over is there, then read it.
+
+    One of a scan that is over may be replaced by the next in a moment; if it is not, it is what
+    this returns.
 
     Raises
     ------
@@ -241,9 +279,12 @@ async def wait_for_startup_file(path: Path, timeout_s: float) -> StartupFile:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
     is_announced = False
-    while not path.exists():  # noqa: ASYNC240 - takes microseconds, and there is nothing else to do
+    while True:
         left_s = deadline - loop.time()
-        if left_s <= 0:
+        startup = _read_if_there(path)
+        if startup is not None and (left_s <= 0 or not startup.is_over):
+            return startup
+        if startup is None and left_s <= 0:
             raise UsageError(
                 f"the startup JSON did not appear in {timeout_s:.0f} s; is the server running, and "
                 "does it see the same file system? (SKYSCAN_CLIENT_WAIT_FOR_STARTUP_JSON)",
@@ -253,4 +294,3 @@ async def wait_for_startup_file(path: Path, timeout_s: float) -> StartupFile:
             is_announced = True
             logger.info("waiting up to %.0f s for %s", timeout_s, path)
         await asyncio.sleep(min(left_s, _POLL_S))
-    return StartupFile.read(path)

@@ -61,6 +61,7 @@ def event_from_frames(
     gcd_dir: str | Path | None = None,
     baseline_gcd: str | Path | None = None,
     cache_dir: Path | None = None,
+    searches_baseline: bool = True,
 ) -> Event:
     """Make an event of the frames that its physics frame sees.
 
@@ -78,6 +79,8 @@ def event_from_frames(
         The very GCD file to use; it must exist. No folder is searched then.
     cache_dir : Path, optional
         Where a baseline GCD file from the network is kept.
+    searches_baseline : bool
+        Whether a baseline GCD file is looked for when `baseline_gcd` does not name it.
 
     Returns
     -------
@@ -101,7 +104,13 @@ def event_from_frames(
     except InputError as error:
         raise error.at(f"{frame.place('I3EventHeader')}, start time") from error
     message = get_json(frame, ALERT_KEY)
-    found = find_detector(frame, gcd_dir=gcd_dir, baseline_gcd=baseline_gcd, cache_dir=cache_dir)
+    found = find_detector(
+        frame,
+        gcd_dir=gcd_dir,
+        baseline_gcd=baseline_gcd,
+        cache_dir=cache_dir,
+        searches_baseline=searches_baseline,
+    )
     pulses_name = find_pulses_name(frame, version)
     pulses = read_pulses(frame, pulses_name, found.detector)
     detector = found.detector.with_alive(pulses.hit_oms)

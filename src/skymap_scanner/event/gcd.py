@@ -67,6 +67,7 @@ def find_detector(
     gcd_dir: str | Path | None = None,
     baseline_gcd: str | Path | None = None,
     cache_dir: Path | None = None,
+    searches_baseline: bool = True,
 ) -> FoundDetector:
     """Return the best detector that can be had for an event.
 
@@ -80,6 +81,8 @@ def find_detector(
         The very baseline file to use, which must exist.
     cache_dir : Path, optional
         Where a file from the network is kept.
+    searches_baseline : bool
+        Whether a baseline file is looked for when `baseline_gcd` does not name it.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def find_detector(
     if path is None and "I3Geometry" in frame:
         detector = detector_from_frame(frame, "GCD frames of the event")
         return FoundDetector(differences.applied_to(detector), None)
-    if path is None and name is not None:
+    if path is None and name is not None and searches_baseline:
         path = find_baseline(name, gcd_dir=gcd_dir, cache_dir=cache_dir)
         _log_choice(name, path, gcd_dir)
     detector = built_in_detector() if path is None else read_gcd_file(path)

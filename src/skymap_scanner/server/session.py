@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from skymap_scanner.client.startup import StartupFile
+from skymap_scanner.client.startup import StartupFile, mark_as_over
 from skymap_scanner.exceptions import BrokerError, SkymapScannerError
 from skymap_scanner.i3 import packet_to_json
 from skymap_scanner.result.regions import region_summary
@@ -123,14 +123,21 @@ class ScanSession:
     async def run(self) -> Outcome:
         """Scan and write the files; when the scan ends early, the map as far as it came."""
         error: SkymapScannerError | None = None
-        try:
-            with stopped_by_signals() as stopped:
+        # The files are written before a repeated signal can end us.
+        with stopped_by_signals() as stopped:
+            try:
                 await first_to_end(self._serve(), stopped=stopped)
-        except SkymapScannerError as caught:
-            error = caught
-        finally:
-            self._reporter.stop()
-        return self._conclude(error)
+            except SkymapScannerError as caught:
+                error = caught
+            except Exception as caught:  # noqa: BLE001 - what is known must be saved, whatever it is
+                error = SkymapScannerError(f"unexpected {type(caught).__name__}: {caught}")
+                error.__cause__ = caught
+            finally:
+                self._reporter.stop()
+            if error is not None and self.state.is_complete:
+                logger.warning("the map is complete all the same: %s", error)
+                error = None
+            return self._conclude(error)
 
     async def _serve(self) -> None:
         plan = self.plan
@@ -146,11 +153,19 @@ class ScanSession:
                 try:
                     await first_to_end(*works)
                     reason = "the scan is complete"
+                    self._save_early()
                 except SkymapScannerError as error:
                     reason = str(error)
                     raise
                 finally:
                     await self._part_from_clients(loop, reason)
+
+    def _save_early(self) -> None:
+        """Write the map before the farewells, which may take seconds: kill us, it is there."""
+        with contextlib.suppress(SkymapScannerError):  # said when it is written again
+            self._files.write_final(
+                self._files.result_of(self.state.nsides_dict(), is_complete=True)
+            )
 
     def _startup(self, place: BrokerPlace) -> StartupFile:
         plan, event = self.plan, self.plan.event
@@ -185,6 +200,7 @@ class ScanSession:
 
     async def _part_from_clients(self, loop: ScanLoop, reason: str) -> None:
         """Tell the clients of the end and wait a little for them to leave."""
+        mark_as_over(self.plan.request.client_startup_json, self.plan.scan_id)
         with contextlib.suppress(BrokerError):
             await loop.broadcast_end(reason)
         farewells = [loop.wait_for_byes()]
@@ -233,10 +249,11 @@ class ScanSession:
             if result.n_pixels:
                 files = self._files.write_final(result)
                 region = region_summary(result)
-            files["manifest"] = self.plan.folders.manifest
-            self._manifest_of(
-                result, end=str(error or "complete"), region=region, files=files
-            ).write(self.plan.folders.output)
+            if self._loop is not None:  # a scan that never began leaves alone what is there
+                files["manifest"] = self.plan.folders.manifest
+                self._manifest_of(
+                    result, end=str(error or "complete"), region=region, files=files
+                ).write(self.plan.folders.output)
         except SkymapScannerError as lost:
             if error is not None:
                 logger.warning("%s", lost)

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
 __all__ = ["first_to_end", "stopped_by_signals"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Signals that come together are one: ``timeout`` and some shells send theirs twice [s].
+_TOGETHER_S = 2.0
 
 
 @contextlib.contextmanager
 def stopped_by_signals() -> Iterator[asyncio.Future[None]]:
     """Yield a future that fails with `ScanStoppedError` at the first Ctrl-C or SIGTERM.
 
-    A second signal does what it does without us, so that nobody is ever stuck.
+    A signal that comes more than two seconds after the first does what it does without us, so that
+    nobody is ever stuck.
     """
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[None] = loop.create_future()
@@ -30,10 +33,13 @@ def stopped_by_signals() -> Iterator[asyncio.Future[None]]:
         name = "Ctrl-C" if number is signal.SIGINT else number.name
         if not stopped.done():
             stopped.set_exception(ScanStoppedError(f"the scan was stopped by {name}"))
-        for each in _SIGNALS:
-            loop.remove_signal_handler(each)
+            loop.call_later(_TOGETHER_S, step_aside)
 
-    installed = []
+    def step_aside() -> None:
+        while installed:
+            loop.remove_signal_handler(installed.pop())
+
+    installed: list[signal.Signals] = []
     for number in _SIGNALS:
         # Only the main thread can handle signals; elsewhere (a notebook, a test) it goes without.
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
@@ -42,8 +48,7 @@ def stopped_by_signals() -> Iterator[asyncio.Future[None]]:
     try:
         yield stopped
     finally:
-        for number in installed:
-            loop.remove_signal_handler(number)
+        step_aside()
         if not stopped.done():
             stopped.cancel()
         elif not stopped.cancelled():

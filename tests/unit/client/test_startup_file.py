@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from skymap_scanner.client.startup import BrokerPlace, StartupFile, wait_for_startup_file
+from skymap_scanner.client.startup import (
+    BrokerPlace,
+    StartupFile,
+    mark_as_over,
+    wait_for_startup_file,
+)
 from skymap_scanner.exceptions import FormatError, InputError, OutputError, UsageError
 
 WHOLE = StartupFile(
@@ -69,6 +75,8 @@ def test_keys_to_come_are_left_aside() -> None:
     [
         ("schema", 2, "schema"),
         ("schema", True, "schema"),
+        ("messages", 2, "messages"),
+        ("is_over", "no", "is_over"),
         ("scan_id", 5, "scan_id"),
         ("GCDQp_packet", "text", "GCDQp_packet"),
         ("broker", {"token_file": None}, "broker.kind"),
@@ -126,3 +134,36 @@ def test_a_client_does_not_wait_for_ever(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did not appear") as caught:
         asyncio.run(wait_for_startup_file(tmp_path / "startup.json", 0.05))
     assert caught.value.exit_code == 2
+
+
+def test_the_end_of_a_scan_is_marked_in_its_own_file_only(tmp_path: Path) -> None:
+    path = tmp_path / "startup.json"
+    mark_as_over(path, "s")  # no file: nothing happens
+    assert not path.exists()
+    SHORT.write(path)
+    mark_as_over(path, "another scan")
+    assert StartupFile.read(path) == SHORT
+    mark_as_over(path, "s")
+    assert StartupFile.read(path) == replace(SHORT, is_over=True)
+
+
+def test_a_client_waits_for_the_scan_after_the_one_that_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "startup.json"
+    replace(WHOLE, is_over=True).write(path)
+
+    async def scenario() -> StartupFile:
+        waiting = asyncio.create_task(wait_for_startup_file(path, 20.0))
+        await asyncio.sleep(0.05)
+        path.unlink()  # as the next server does first
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        SHORT.write(path)
+        return await waiting
+
+    assert asyncio.run(scenario()) == SHORT
+
+
+def test_when_no_other_scan_comes_the_client_learns_that_this_one_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "startup.json"
+    replace(SHORT, is_over=True).write(path)
+    assert asyncio.run(wait_for_startup_file(path, 0.05)).is_over

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from skymap_scanner.exceptions import EventError, InputError
+from skymap_scanner.exceptions import EventError, InputError, PluginError, UsageError
 from skymap_scanner.i3 import PulseMap, read_message, write_message
+from skymap_scanner.pixels import Guess
+from skymap_scanner.recos.dummy import Dummy
+from skymap_scanner.server.tasks import TaskMaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +42,23 @@ def test_settings_of_the_reco_have_a_cache_of_their_own(make_plan: MakePlan) -> 
 
 
 def test_startup_json_of_an_earlier_scan_is_removed(make_plan: MakePlan, tmp_path: Path) -> None:
-    (tmp_path / "startup.json").write_text("{}")
-    make_plan()
-    assert not (tmp_path / "startup.json").exists()
+    for content in ('{"scan_id": "x"}', ""):
+        (tmp_path / "startup.json").write_text(content)
+        make_plan()
+        assert not (tmp_path / "startup.json").exists()
+
+
+def test_no_other_file_is_taken_for_an_old_startup_json(
+    make_plan: MakePlan, root: Path, tmp_path: Path
+) -> None:
+    event = tmp_path / "event.json"
+    event.write_bytes((root / "examples" / "simulated_track.json").read_bytes())
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nowhere")
+    for path in (event, tmp_path / "pipe", tmp_path / "link", tmp_path):
+        with pytest.raises(UsageError, match="--client-startup-json: something else is there"):
+            make_plan(client_startup_json=path, event_file=event)
+        assert path.is_symlink() or path.exists()
 
 
 def test_a_cone_confines_the_scan(make_plan: MakePlan) -> None:
@@ -91,3 +109,29 @@ def test_an_event_that_the_reco_cannot_use_is_refused_before_any_worker_starts(
     with pytest.raises(EventError, match=r"few.json: run.*too few hit modules"):
         make_plan(event_file=path, reco_algo="splinempe")
     assert make_plan(event_file=path, reco_algo="dummy").event.pulses.n_pulses == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("get_vertex_variations", ValueError("none")),
+        ("check_event", KeyError("none")),
+        ("base_vertex", ZeroDivisionError("none")),
+        ("base_vertex", Guess((float("nan"), 0.0, 0.0), 0.0)),
+    ],
+)
+def test_faults_of_a_plugin_name_it_and_its_method(
+    make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch, method: str, answer: object
+) -> None:
+    def faulty(*_: object) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Dummy, method, faulty)
+    with pytest.raises(PluginError, match=f"reco dummy: {method} failed: "):
+        _task_maker(make_plan())
+
+
+def _task_maker(plan: ScanPlan) -> TaskMaker:
+    return TaskMaker(scan_id=plan.scan_id, reco=plan.reco, event=plan.event)

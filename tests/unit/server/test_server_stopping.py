@@ -40,6 +40,38 @@ def test_signal_ends_the_work_in_order(number: signal.Signals, words: str) -> No
     assert signal.getsignal(number) == before
 
 
+def test_a_signal_that_is_sent_twice_is_one() -> None:
+    ended: list[str] = []
+
+    async def main() -> None:
+        with stopped_by_signals() as stopped:
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(ScanStoppedError):
+                await first_to_end(for_ever(ended), stopped=stopped)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.05)
+            ended.append("files written")
+
+    asyncio.run(main())
+    assert ended == ["tidied up", "files written"]
+
+
+def test_a_later_signal_does_what_it_does_without_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skymap_scanner.server.stopping._TOGETHER_S", 0.05)
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def main() -> None:
+        with stopped_by_signals() as stopped:
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(ScanStoppedError):
+                await stopped
+            assert signal.getsignal(signal.SIGTERM) != before
+            await asyncio.sleep(0.2)
+            assert signal.getsignal(signal.SIGTERM) == before
+
+    asyncio.run(main())
+
+
 def test_failure_of_one_cancels_the_others() -> None:
     ended: list[str] = []
     with pytest.raises(ValueError, match="mine"):

@@ -59,8 +59,8 @@ class Address:
             return cls(host=host, port=port)
         raise UsageError(
             "not the address of an embedded broker",
-            place="broker address",
-            found=repr(text),
+            place="SKYSCAN_BROKER_ADDRESS",
+            found=repr(_without_secrets(text)),
             wanted=_WANTED,
         )
 
@@ -69,3 +69,16 @@ class Address:
             return f"unix://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"tcp://{host}:{self.port}"
+
+
+def _without_secrets(text: str) -> str:
+    """Leave out user and password of an address that was meant for another broker.
+
+    Examples
+    --------
+    >>> _without_secrets("amqp://user:secret@host:5672/v")
+    'amqp://...@host:5672/v'
+    """
+    head, at, place = text.rpartition("@")
+    scheme, separator, _ = head.rpartition("://")
+    return f"{scheme}{separator}...@{place}" if at else text
