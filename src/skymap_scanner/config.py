@@ -189,7 +189,9 @@ class Settings:
         3, "attempts before a pixel variation is recorded as failed", maximum=100
     )
     SKYSCAN_MAX_FAILED_PIXELS: float = _fraction(
-        0.05, "fraction of a level's pixels without any finite fit above which the scan ends"
+        0.05,
+        "fraction of a level's pixels without any finite fit above which the scan ends; one such "
+        "pixel is tolerated in any case, unless this is 0",
     )
     SKYSCAN_BROKER_CONNECT_TIMEOUT: float = _seconds(
         300.0,

@@ -61,9 +61,9 @@ __all__ = [
     "TaskFailedReceived",
 ]
 
-#: So many failed pixels of a level never end a scan as long as others of it are good: a level of a
-#: few pixels would otherwise end with its first failure.
-_TOLERATED_FAILURES: Final = 2
+#: One bad pixel never ends a scan as long as others of its level are good: a level of a few pixels
+#: would otherwise end with its first failure.
+_TOLERATED_FAILURES: Final = 1
 
 
 _Handler: TypeAlias = "Callable[[ScanState, Any], list[Instruction]]"
@@ -97,7 +97,7 @@ class ScanState:
     max_attempts : int
         Tries of a pixel variation before it counts as failed.
     max_failed_fraction : float
-        The scan is aborted when more than this fraction of a level's pixels, and more than two of
+        The scan is aborted when more than this fraction of a level's pixels, and more than one of
         them, have no finite fit; 0 tolerates none. It is judged whenever a pixel is done, so that
         a scan in which everything fails ends early.
 
@@ -272,8 +272,9 @@ class ScanState:
         if n_failed <= allowed:
             return None
         return (
-            f"nside {level.nside}: {n_failed} of {n_sent} pixels have no finite fit, "
-            f"{self.max_failed_fraction:.3g} of them are tolerated; {self._failure_story()}"
+            f"nside {level.nside}: {n_failed} of {n_sent} pixels have no finite fit, at most "
+            f"{int(allowed)} tolerated (SKYSCAN_MAX_FAILED_PIXELS {self.max_failed_fraction:g}); "
+            f"{self._failure_story()}"
         )
 
     def _failure_story(self) -> str:

@@ -108,6 +108,8 @@ def prepare_scan(
         pointing = None if region is not None else _pointing_cone(event, reco)
     except InputError as error:
         raise error.at(str(request.event_file)) from error
+    cone = region or pointing
+    progression.check_size(1.0 if cone is None else cone.sky_fraction)
     with plugin_errors(reco, "get_vertex_variations"):
         n_variations = len(reco.get_vertex_variations())
     folders = Folders.of_scan(

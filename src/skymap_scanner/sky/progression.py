@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from skymap_scanner.exceptions import UsageError
-from skymap_scanner.sky.healpix import NSIDE_MAX, is_nside
+from skymap_scanner.sky.healpix import NSIDE_MAX, is_nside, n_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["DEFAULT_PROGRESSION", "NSideProgression"]
+__all__ = ["DEFAULT_PROGRESSION", "MAX_PIXELS", "NSideProgression"]
 
+#: A level has at most so many pixels: the whole sky with nside 2048, 5 GB of memory.
+MAX_PIXELS: Final = 12 * 2048**2
 _PLACE: Final = "--nsides"
 _ITEM: Final = re.compile(r"([0-9]{1,9}):(-?[0-9]{1,18})", re.ASCII)
 
@@ -98,6 +100,33 @@ class NSideProgression:
     def nsides(self) -> tuple[int, ...]:
         """The nsides, ascending."""
         return tuple(nside for nside, _ in self.steps)
+
+    def check_size(self, sky_fraction: float = 1.0) -> None:
+        """Refuse a progression with more pixels than a scan can have.
+
+        Parameters
+        ----------
+        sky_fraction : float
+            Part of the sky that is scanned.
+
+        Raises
+        ------
+        UsageError
+            When a level would have more than `MAX_PIXELS`.
+        """
+        before = 0
+        for nside, extension in self.steps:
+            n = n_pixels(nside) * sky_fraction
+            if before:
+                n = min(n, extension * (nside // before) ** 2)
+            if n > MAX_PIXELS:
+                raise UsageError(
+                    "too many pixels",
+                    place=_PLACE,
+                    found=f"{nside}:{extension}, about {n:.3g} pixels",
+                    wanted=f"at most {MAX_PIXELS} per nside, as many as nside 2048 has",
+                )
+            before = nside
 
     def extension(self, nside: int) -> int:
         """Return the area scanned with `nside`, in pixels of the nside before it."""

@@ -71,6 +71,11 @@ class Cone:
         """Make a cone from angles in degrees, as users give them."""
         return cls(ra_deg * DEG, dec_deg * DEG, radius_deg * DEG)
 
+    @property
+    def sky_fraction(self) -> float:
+        """Part of the sky that it covers."""
+        return 0.5 * (1.0 - math.cos(self.radius))
+
     def pixels(self, nside: int) -> IntArray:
         """Find all pixels of a resolution that belong to the cone, as ascending RING indices."""
         if self.radius >= np.pi:

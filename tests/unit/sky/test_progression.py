@@ -67,3 +67,25 @@ def test_illegal_progression_is_refused_with_the_reason(items: list[str], reason
     assert caught.value.place == "--nsides"
     assert caught.value.found is not None
     assert caught.value.wanted is not None
+
+
+@pytest.mark.parametrize(
+    ("steps", "sky_fraction", "is_legal"),
+    [
+        ("2048:0", 1.0, True),
+        ("4096:0", 1.0, False),
+        ("4096:0", 0.2, True),
+        ("1:0 1048576:1", 1.0, False),
+        ("1:0 1048576:1", 1e-9, True),
+        ("8:0 64:12 512:24 8192:100", 1.0, True),
+    ],
+)
+def test_more_pixels_than_a_scan_can_have_are_refused(
+    steps: str, sky_fraction: float, is_legal: bool
+) -> None:
+    progression = NSideProgression.parse(steps.split())
+    if is_legal:
+        progression.check_size(sky_fraction)
+        return
+    with pytest.raises(UsageError, match=r"--nsides: too many pixels .*at most 50331648"):
+        progression.check_size(sky_fraction)
