@@ -2,14 +2,20 @@
 
 numba notices that the file of a kernel has changed, but not that a kernel or constant that it uses
 from another file has: it would go on running the old physics. Our machine code is therefore kept in
-a folder named after the contents of all files that kernels are made of.
+a folder named after the contents of all files that kernels are made of. It lies in the first place
+that can be written to, so that a read-only installation without a home folder works, too; what
+others could have written is never run.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import os
+import shutil
+import stat
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar, cast
@@ -101,15 +107,66 @@ def _our_cache_folder() -> Iterator[None]:
 
 @cache
 def _cache_folder(wanted: str) -> Path:
-    """Return the folder of this state of the sources; numba makes it, or finds another place."""
+    """Return a folder for this state of the sources that exists and can be written to.
+
+    Parameters
+    ----------
+    wanted : str
+        What NUMBA_CACHE_DIR says; empty when it is not set.
+    """
     digest = hashlib.sha256()
     for pattern in _SOURCES:
         for path in sorted(_PACKAGE.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    if wanted:  # NUMBA_CACHE_DIR
-        base = Path(wanted)
-    elif os.access(Path(__file__).parent, os.W_OK):
-        base = Path(__file__).parent / "__pycache__"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skymap-scanner"
-    return base / f"kernels-{digest.hexdigest()[:16]}"
+    for place in _places(wanted):
+        folder = place / f"kernels-{digest.hexdigest()[:16]}"
+        if _is_usable(folder):
+            return folder
+    return _passing_folder()
+
+
+def _places(wanted: str) -> Iterator[Path]:
+    """Yield where machine code may be kept, the best place first."""
+    if wanted:
+        yield Path(wanted)
+    yield _PACKAGE / "recos" / "__pycache__"
+    with contextlib.suppress(RuntimeError):  # nobody's home
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skymap-scanner"
+    ours = Path(tempfile.gettempdir()) / f"skymap-scanner-{os.getuid()}"
+    with contextlib.suppress(OSError):
+        ours.mkdir(mode=0o700)
+    if _is_ours_alone(ours):
+        yield ours
+
+
+def _is_usable(folder: Path) -> bool:
+    """Make a folder if need be, and tell whether files can be made in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _is_ours_alone(folder: Path) -> bool:
+    """Tell whether nobody else can have put machine code into a folder that anyone could make."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    others_write = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not others_write
+
+
+def _passing_folder() -> Path:
+    """Make a folder that goes when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="skymap-scanner-"))
+    maker = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == maker:  # and not a fork of it
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder

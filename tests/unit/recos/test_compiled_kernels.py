@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import tempfile
 from typing import TYPE_CHECKING
 
 import numba
@@ -37,12 +40,68 @@ def test_another_source_means_another_folder(
     assert {folder.parent for folder in folders} == {tmp_path / "wanted"}
 
 
-def test_folder_is_in_the_users_cache_where_the_package_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Where machine code could be kept; a file in the way of each but the temporary folder."""
+    for name in ("package", "home", "tmp"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(compiled, "_PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    places = {
+        "wanted": tmp_path / "wanted",
+        "package": tmp_path / "package" / "recos",
+        "home": tmp_path / "home" / ".cache",
+    }
+    for place in places.values():
+        place.touch()
+    return places | {"tmp": tmp_path / "tmp" / f"skymap-scanner-{os.getuid()}"}
+
+
+@pytest.mark.parametrize(
+    ("free", "below"),
+    [("wanted", "."), ("package", "__pycache__"), ("home", "skymap-scanner"), ("tmp", ".")],
+)
+def test_folder_is_in_the_first_place_that_can_be_written(
+    places: dict[str, Path], free: str, below: str
 ) -> None:
-    monkeypatch.setattr("os.access", lambda *_: False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert compiled._cache_folder("").parent == tmp_path / "skymap-scanner"
+    places[free].unlink(missing_ok=True)
+    folder = compiled._cache_folder(str(places["wanted"]))
+    assert folder.parent == places[free] / below
+    assert folder.is_dir()
+
+
+def test_the_users_cache_is_where_the_desktop_says(
+    places: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "desktop"))
+    assert compiled._cache_folder("").parent == tmp_path / "desktop" / "skymap-scanner"
+
+
+def test_the_temporary_folder_is_for_us_alone(places: dict[str, Path]) -> None:
+    compiled._cache_folder("")
+    assert stat.S_IMODE(places["tmp"].stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("trap", ["of others", "writable", "link"])
+def test_machine_code_that_others_could_have_written_is_not_run(
+    places: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    if trap == "link":
+        (tmp_path / "theirs").mkdir(mode=0o700)
+        places["tmp"].symlink_to(tmp_path / "theirs")
+    else:
+        places["tmp"].mkdir()
+        places["tmp"].chmod(0o777 if trap == "writable" else 0o700)
+    if trap == "of others":
+        uid = os.getuid()
+        monkeypatch.setattr("os.getuid", lambda: uid + 1)
+        places["tmp"].rename(places["tmp"].with_name(f"skymap-scanner-{uid + 1}"))
+    folder = compiled._cache_folder("")
+    assert folder.parent == places["tmp"].parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert folder != compiled._passing_folder()
 
 
 def test_decorating_leaves_the_settings_of_numba_as_they_were() -> None:
