@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import healpy
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from skymap_scanner.sky import healpix
@@ -110,6 +110,26 @@ def test_cone_has_pixels_and_refining_stays_in_it(
     assert np.isin(finer, cone.pixels(child_nside)).all()
     center = healpix.pixel_at(child_nside, [cone.ra], [cone.dec])[0]
     assert center in finer
+
+
+@given(angles, st.floats(1e-6, np.pi), st.integers(0, 4))
+@example((0.1, np.pi / 2), 0.3, 3)
+@example((2 * np.pi - 1e-3, 0.0), 0.1, 3)
+def test_overlapping_pixels_cover_a_cone_and_no_more(
+    direction: tuple[float, float], radius: float, order: int
+) -> None:
+    cone = Cone(*direction, radius)
+    nside, fine = 2**order, 2 ** (order + 4)
+    covering = cone.overlapping(nside)
+    inside = healpix.pixels_within(fine, *direction, radius)
+    assert np.isin(healpix.parents(fine, inside, nside), covering).all()
+    # healpy's answer has too many pixels, but only such as come within a pixel of the finer grid
+    vector = healpy.ang2vec(np.pi / 2 - direction[1], direction[0])
+    touched = healpy.query_disc(nside, vector, min(radius + 1e-9, np.pi), inclusive=True, fact=128)
+    assert np.isin(covering, touched).all()
+    too_many = np.setdiff1d(touched, covering)
+    beyond = Cone(*direction, min(radius + 2.2 / (128 * nside), np.pi))
+    assert np.isin(too_many, beyond.overlapping(nside)).all()
 
 
 @given(st.lists(st.tuples(orders, st.integers(1, 10**6)), min_size=1, max_size=6))

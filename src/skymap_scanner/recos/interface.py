@@ -89,9 +89,9 @@ class RecoInterface:
     refine_time: ClassVar[bool] = False
     #: Whether a seed from a coarser pixel also carries the reco's own vertex as second first guess.
     add_fallback_position: ClassVar[bool] = False
-    #: Only pixels around this fit of the event are scanned: "online" or the name of a fit.
+    #: The scan begins with the pixels around this fit of the event: "online" or the name of a fit.
     pointing_dir_name: ClassVar[str | None] = None
-    #: Radius of that region [deg].
+    #: How far from it the centres of these pixels may be [deg].
     ang_dist_deg: ClassVar[float] = 3.5
     #: Charges [PE] to be reached by the vertex search, tried in this order.
     vertex_thresholds: ClassVar[tuple[float, ...]] = (250.0, 5.0)

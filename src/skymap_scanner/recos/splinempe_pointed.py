@@ -10,7 +10,7 @@ __all__ = ["RECO_CLASS", "SplineMPEPointed"]
 
 
 class SplineMPEPointed(SplineMPE):
-    """As `SplineMPE`, in a circle of 3.5 degrees around the online track."""
+    """As `SplineMPE`, from the coarse pixels within 3.5 degrees of the online track."""
 
     name: ClassVar[str] = "splinempe_pointed"
     pointing_dir_name: ClassVar[str | None] = "online"

@@ -31,7 +31,8 @@ def choose_first_pixels(nside: int, given: IntArray | None, region: Cone | None)
     given : ndarray of int, optional
         What a pointed reconstruction asks for; all pixels when absent.
     region : Cone, optional
-        Pixels that do not belong to it are left out.
+        Without given pixels, all that overlap it, so that no part of it is left unscanned; given
+        ones that do not belong to it are left out.
 
     Raises
     ------
@@ -39,7 +40,7 @@ def choose_first_pixels(nside: int, given: IntArray | None, region: Cone | None)
         When nothing is left or a given pixel does not exist.
     """
     if given is None:
-        return np.arange(n_pixels(nside)) if region is None else region.pixels(nside)
+        return np.arange(n_pixels(nside)) if region is None else region.overlapping(nside)
     pixels = np.unique(np.asarray(given, np.int64))
     if not len(pixels) or pixels[0] < 0 or pixels[-1] >= n_pixels(nside):
         raise UsageError(f"no such first pixels of nside {nside}", found=f"{len(pixels)} pixels")
@@ -63,7 +64,7 @@ class ScanMap:
     n_variations : int
         Variations of every pixel.
     region : Cone, optional
-        Finer pixels that do not belong to it are left out.
+        Finer pixels that do not belong to it are left out; there the coarse ones remain the map.
     """
 
     def __init__(

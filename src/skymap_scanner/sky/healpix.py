@@ -31,6 +31,7 @@ __all__ = [
     "pixel_area",
     "pixel_at",
     "pixel_centers",
+    "pixels_overlapping",
     "pixels_within",
     "ring_to_nest",
     "unit_vectors",
@@ -41,6 +42,9 @@ NSIDE_MAX: Final = 2**20
 
 #: No point of a pixel is farther from its centre than this over nside [rad] (largest: 1.069).
 _MAX_PIXEL_RADIUS: Final = 1.1
+#: Points of an edge that are looked at, and how often the look is repeated around the nearest one.
+_N_EDGE_POINTS: Final = 17
+_N_EDGE_LOOKS: Final = 6
 
 
 def is_nside(nside: int) -> bool:
@@ -199,6 +203,63 @@ def pixels_within(nside: int, ra: float, dec: float, radius: float) -> IntArray:
         reach = radius + _MAX_PIXEL_RADIUS / current
         ipix = children(current, ipix[distance < reach], 2 * current).ravel()
         current *= 2
+
+
+def pixels_overlapping(nside: int, ra: float, dec: float, radius: float) -> IntArray:
+    """Find the pixels of which any part is closer to a direction than `radius`.
+
+    Parameters
+    ----------
+    nside : int
+        Resolution.
+    ra, dec : float
+        Direction [rad].
+    radius : float
+        Angle [rad]; pi and more give the whole sky.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        RING indices in ascending order, the pixel that contains the direction among them.
+
+    Examples
+    --------
+    Near a corner, four base pixels are touched; the centre of one of them is near:
+
+    >>> pixels_overlapping(1, 0.3, 0.0, 0.5), pixels_within(1, 0.3, 0.0, 0.5)
+    (array([0, 4, 5, 8]), array([4]))
+    """
+    near = pixels_within(nside, ra, dec, radius + _MAX_PIXEL_RADIUS / nside)
+    if radius >= np.pi:
+        return near
+    is_inside = angular_distance(*pixel_centers(nside, near), ra, dec) < radius
+    border = near[~is_inside]
+    reaching = border[_distance_to_edge(nside, border, ra, dec) < radius]
+    return np.unique(np.concatenate([near[is_inside], reaching, pixel_at(nside, [ra], [dec])]))
+
+
+def _distance_to_edge(nside: int, ipix: IntArray, ra: float, dec: float) -> FloatArray:
+    """Compute the angle between a direction and the nearest point of each pixel's edges [rad]."""
+    import astropy.units as u
+    from astropy_healpix import healpix_to_lonlat
+
+    # an edge is where one of a pixel's two coordinates is 0 or 1; the other runs along it
+    pixel = np.repeat(ipix, 4)[:, np.newaxis]
+    end = np.tile([0.0, 1.0, 0.0, 1.0], len(ipix))[:, np.newaxis]
+    runs_along_y = np.tile([True, True, False, False], len(ipix))[:, np.newaxis]
+    low, high = np.zeros_like(end), np.ones_like(end)
+    rows = np.arange(len(end))
+    for _ in range(_N_EDGE_LOOKS):
+        along = low + (high - low) * np.linspace(0.0, 1.0, _N_EDGE_POINTS)
+        x, y = np.where(runs_along_y, end, along), np.where(runs_along_y, along, end)
+        lon, lat = healpix_to_lonlat(
+            np.broadcast_to(pixel, x.shape), nside, dx=x, dy=y, order="ring"
+        )
+        distance = angular_distance(lon.to_value(u.rad), lat.to_value(u.rad), ra, dec)
+        nearest = np.argmin(distance, axis=1)
+        low = along[rows, np.maximum(nearest - 1, 0)][:, np.newaxis]
+        high = along[rows, np.minimum(nearest + 1, _N_EDGE_POINTS - 1)][:, np.newaxis]
+    return np.asarray(distance.min(axis=1).reshape(-1, 4).min(axis=1))
 
 
 def nest_to_ring(nside: int, ipix_nest: IntArray) -> IntArray:

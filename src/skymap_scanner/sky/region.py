@@ -14,6 +14,7 @@ from skymap_scanner.sky.healpix import (
     n_pixels,
     pixel_at,
     pixel_centers,
+    pixels_overlapping,
     pixels_within,
 )
 from skymap_scanner.units import DEG
@@ -31,7 +32,8 @@ class Cone:
     """All directions closer than `radius` to a centre.
 
     A pixel belongs to the cone when its centre does, or when it contains the centre of the cone: at
-    every resolution at least one pixel belongs, however small the cone.
+    every resolution at least one pixel belongs, however small the cone. Such pixels leave parts of
+    the cone uncovered, up to half a pixel at its edge; those that overlap it cover all of it.
 
     Parameters
     ----------
@@ -82,6 +84,10 @@ class Cone:
             return np.arange(n_pixels(nside))
         inside = pixels_within(nside, self.ra, self.dec, self.radius)
         return np.union1d(inside, pixel_at(nside, [self.ra], [self.dec]))
+
+    def overlapping(self, nside: int) -> IntArray:
+        """Find the fewest pixels of a resolution that cover the cone, as ascending RING indices."""
+        return pixels_overlapping(nside, self.ra, self.dec, self.radius)
 
     def has_pixels(self, nside: int, ipix: IntArray) -> NDArray[np.bool_]:
         """Tell for each pixel whether it belongs to the cone, shape (n,)."""

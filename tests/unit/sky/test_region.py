@@ -29,14 +29,25 @@ def test_cone_has_the_pixels_whose_centers_lie_in_it() -> None:
     np.testing.assert_array_equal(cone.pixels(64), expected)
 
 
+def test_no_part_of_a_cone_is_outside_of_its_overlapping_pixels() -> None:
+    cone = Cone.from_degrees(10.0, -90.0, 20.0)
+    fine = healpy.query_disc(512, healpy.ang2vec(10.0, -90.0, lonlat=True), np.deg2rad(20.0))
+    centers = healpy.pix2ang(512, fine, lonlat=True)
+    needed = np.unique(healpy.ang2pix(1, *centers, lonlat=True))
+    np.testing.assert_array_equal(cone.overlapping(1), needed)
+    assert len(cone.pixels(1)) < len(needed)
+
+
 @pytest.mark.parametrize("nside", [1, 8, 512, 2**20])
 def test_smallest_cone_has_the_pixel_that_contains_it(nside: int) -> None:
     cone = Cone.from_degrees(83.6, 22.0, 1e-7)
-    assert cone.pixels(nside).tolist() == [healpy.ang2pix(nside, 83.6, 22.0, lonlat=True)]
+    expected = [healpy.ang2pix(nside, 83.6, 22.0, lonlat=True)]
+    assert cone.pixels(nside).tolist() == cone.overlapping(nside).tolist() == expected
 
 
 def test_full_cone_is_the_sky() -> None:
-    assert len(Cone.from_degrees(10.0, -90.0, 180.0).pixels(8)) == 768
+    cone = Cone.from_degrees(10.0, -90.0, 180.0)
+    assert len(cone.pixels(8)) == len(cone.overlapping(8)) == 768
 
 
 @pytest.mark.parametrize(
