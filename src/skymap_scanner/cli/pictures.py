@@ -9,6 +9,7 @@ from skymap_scanner.event import detector_to_equatorial, online_fit
 from skymap_scanner.exceptions import EventError
 from skymap_scanner.plot import plot_all_sky, plot_zoom
 from skymap_scanner.plot.style import Marker
+from skymap_scanner.server.folders import PICTURES
 from skymap_scanner.units import DEG
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def draw_map(plan: ScanPlan, outcome: Outcome) -> dict[str, Path]:
     files: dict[str, Path] = {}
     try:
         markers = known_directions(plan.event)
-        for kind, draw in (("all_sky", plot_all_sky), ("zoom", plot_zoom)):
-            path = plan.folders.result_file(f"_{kind}.png")
+        for kind, draw in zip(PICTURES, (plot_all_sky, plot_zoom), strict=True):
+            path = plan.folders.picture(kind)
             draw(outcome.result, path, reco_algo=plan.reco.name, markers=markers)
             files[kind] = path
     except Exception as error:  # see the docstring

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skymap_scanner.exceptions import UsageError
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Folders", "make_folder"]
+__all__ = ["PICTURES", "Folders", "make_folder"]
+
+#: The pictures that lie beside a result.
+PICTURES: Final = ("all_sky", "zoom")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class Folders:
         """Return the path of a result, such as ``.npz``, named by event and resolutions."""
         nsides = "_".join(map(str, self.nsides))
         return self.output / f"{self.stem}_{nsides}{suffix}"
+
+    def picture(self, kind: str) -> Path:
+        """Return the path of one of the `PICTURES`."""
+        return self.result_file(f"_{kind}.png")
 
     @property
     def manifest(self) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from skymap_scanner import __version__
 from skymap_scanner.exceptions import OutputError
 from skymap_scanner.result import EventMetadata, from_nsides_dict
+from skymap_scanner.server.folders import PICTURES
 
 if TYPE_CHECKING:
     from skymap_scanner.pixels import NSidesDict
@@ -56,7 +57,7 @@ class ResultFiles:
         if not result.n_pixels:
             return
         try:
-            self._write(result, self._plan.folders.output)
+            self._write_output(result)
             manifest.write(self._plan.folders.output)
         except OutputError as error:
             logger.warning("the result so far is not saved, the scan goes on: %s", error)
@@ -69,9 +70,8 @@ class ResultFiles:
         OutputError
             When that fails; the error says whether the result could be kept elsewhere instead.
         """
-        folders = self._plan.folders
         try:
-            return self._write(result, folders.output)
+            return self._write_output(result)
         except OutputError as error:
             kept = self._rescue(result)
             if kept is None:
@@ -86,6 +86,13 @@ class ResultFiles:
             with contextlib.suppress(OutputError):
                 return self._write(result, folder)["npz"]
         return None
+
+    def _write_output(self, result: SkyScanResult) -> dict[str, Path]:
+        """Write into the output folder, where pictures of another map must not stay beside it."""
+        for kind in PICTURES:
+            with contextlib.suppress(OSError):  # the files that are written now fail the same way
+                self._plan.folders.picture(kind).unlink(missing_ok=True)
+        return self._write(result, self._plan.folders.output)
 
     def _write(self, result: SkyScanResult, folder: Path) -> dict[str, Path]:
         nsides = self._plan.progression.nsides

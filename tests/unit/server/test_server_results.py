@@ -67,6 +67,24 @@ def test_partial_results_are_replaced_by_the_final_one(plan: ScanPlan, pixels: N
     assert (header.reco_algo, header.event_metadata.is_real_event) == ("dummy", False)
 
 
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_no_picture_of_another_map_stays_beside_a_result(
+    plan: ScanPlan, pixels: NSidesDict, *, is_complete: bool
+) -> None:
+    ours = [plan.folders.result_file(f"_{kind}.png") for kind in ("all_sky", "zoom")]
+    another = plan.folders.output / "run00000001.evt000000000001.None_8_zoom.png"
+    for picture in (*ours, another):
+        picture.touch()
+    files = ResultFiles(plan)
+    result = files.result_of(pixels, is_complete=is_complete)
+    if is_complete:
+        files.write_final(result)
+    else:
+        files.write_partial(result, manifest_of(plan, result))
+    assert [picture.exists() for picture in ours] == [False, False]
+    assert another.exists()
+
+
 def test_nothing_is_written_before_there_are_pixels(plan: ScanPlan) -> None:
     files = ResultFiles(plan)
     empty = files.result_of(NSidesDict(), is_complete=False)
