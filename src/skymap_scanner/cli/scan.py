@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skymap_scanner.exceptions import UsageError
 from skymap_scanner.server.arguments import add_event_options, add_reco_options
 from skymap_scanner.server.exits import PROGRAM, OneLineParser, run_program
 
@@ -113,10 +114,16 @@ def _count(text: str) -> int:
 
 def _cone(text: str) -> tuple[float, float, float]:
     """Read ``RA,DEC,RADIUS`` in degrees; return radians."""
-    import math
+    import argparse
+
+    from skymap_scanner.sky.region import Cone
 
     ra_deg, dec_deg, radius_deg = (float(part) for part in text.split(","))
-    return math.radians(ra_deg), math.radians(dec_deg), math.radians(radius_deg)
+    try:
+        cone = Cone.from_degrees(ra_deg, dec_deg, radius_deg)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return cone.ra, cone.dec, cone.radius
 
 
 _count.__name__ = "number of workers"

@@ -6,9 +6,10 @@ import argparse
 import contextlib
 import logging
 import os
+import re
 import sys
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from skymap_scanner.exceptions import ScanStoppedError, SkymapScannerError, one_line
 
@@ -30,7 +31,14 @@ def complain(message: str) -> None:
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line in our form; exit code 2 as always."""
+    """An argument parser whose complaint is one line in our form; exit code 2 as always.
+
+    What begins with a minus and a digit is a value, also when it is no number: ``-10,5,3``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
         """Complain and leave."""

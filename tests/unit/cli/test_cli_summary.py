@@ -82,6 +82,34 @@ def test_cone_is_read_in_degrees() -> None:
     assert np.rad2deg(arguments.around) == pytest.approx((180.0, -30.0, 5.0))
 
 
+@pytest.mark.parametrize("text", ["-10,5,3", "-.5,-3,2", "-10.5,-90,180"])
+def test_cone_may_begin_with_a_minus(text: str) -> None:
+    arguments = parser().parse_args(["event.json", "--around", text, "--workers", "1"])
+    expected = [float(part) for part in text.split(",")]
+    assert np.rad2deg(arguments.around) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("400,0,1", "ra of a cone is out of range (found 400 deg"),
+        ("0,95,1", "dec of a cone is out of range (found 95 deg"),
+        ("0,0,0", "radius of a cone must be above 0"),
+        ("0,0,nan", "radius of a cone"),
+        ("0,0", "invalid RA,DEC,RADIUS value"),
+    ],
+)
+def test_impossible_cone_is_refused_by_the_name_of_its_option(
+    text: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        parser().parse_args(["event.json", "--around", text])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert "argument --around: " in said
+    assert words in said
+
+
 def test_last_line_is_the_last_with_text(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("first\nlast words \n\n")
