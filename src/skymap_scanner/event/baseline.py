@@ -132,8 +132,7 @@ def _fetch(address: str, path: Path) -> bool:
     """Fetch one file, whole or not at all; False when the server does not have it."""
     import httpx
 
-    parts = urlsplit(address)
-    shown = f"{parts.scheme}://{parts.hostname}{parts.path}"  # without user and password
+    shown = _without_password(address)
     try:
         with httpx.stream("GET", address, follow_redirects=True, timeout=_TIMEOUT_S) as response:
             if response.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
@@ -155,6 +154,18 @@ def _fetch(address: str, path: Path) -> bool:
             wanted="a web server that answers",
         ) from error
     return True
+
+
+def _without_password(address: str) -> str:
+    """Return an address as it may be shown: user and password left out, and what follows a ``?``.
+
+    Examples
+    --------
+    >>> _without_password("http://me:secret@example.org:8080/gcd/file.i3")
+    'http://example.org:8080/gcd/file.i3'
+    """
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _copy(response: httpx.Response, file: BinaryIO, shown: str) -> None:

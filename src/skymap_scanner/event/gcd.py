@@ -106,6 +106,12 @@ def find_detector(
     if path is None and name is not None and searches_baseline:
         path = find_baseline(name, gcd_dir=gcd_dir, cache_dir=cache_dir)
         _log_choice(name, path, gcd_dir)
+    elif path is None and gcd_dir is not None:
+        logger.warning(
+            "%s names no baseline GCD file: %s is not searched, using the built-in detector",
+            frame.place(),
+            "the web folder" if is_address(gcd_dir) else gcd_dir,
+        )
     detector = built_in_detector() if path is None else read_gcd_file(path)
     found_path = None if path is None else str(path)
     return FoundDetector(differences.applied_to(detector), found_path)

@@ -98,14 +98,14 @@ def test_a_server_without_the_file_has_none(server: str, tmp_path: Path) -> None
 def test_half_a_file_is_never_kept(server: str, tmp_path: Path, folder: str, message: str) -> None:
     with pytest.raises(EventError, match=message) as caught:
         find_baseline(NAME, gcd_dir=f"{server}/{folder}", cache_dir=tmp_path)
-    assert f"/{folder}/{NAME}" in str(caught.value)
+    assert f"{server}/{folder}/{NAME}" in str(caught.value)
     assert _files(tmp_path) == []
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(tmp_path: Path) -> None:
     with pytest.raises(EventError, match="cannot be fetched") as caught:
         find_baseline(NAME, gcd_dir="http://me:secret@127.0.0.1:9/gcd", cache_dir=tmp_path)
-    assert "127.0.0.1" in str(caught.value)
+    assert f"http://127.0.0.1:9/gcd/{NAME}" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 

@@ -124,6 +124,17 @@ def test_a_folder_without_the_baseline_is_said_and_not_fatal(
     assert f"no {BASELINE} in {tmp_path}" in caplog.text
 
 
+def test_a_folder_for_an_event_that_names_no_baseline_is_said_to_be_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        event_from_frames(event_frames())
+        assert not caplog.records
+        event = event_from_frames(event_frames(), gcd_dir=tmp_path)
+    assert event.detector.source == "IceCube-86 built-in"
+    assert f"{tmp_path} is not searched" in caplog.text
+
+
 def test_the_placeholder_of_2016_stands_for_a_file(tmp_path: Path) -> None:
     write_i3(tmp_path / "2016_01_08_Run127381.i3.gz", _gcd_frames())
     event = event_from_frames(_frames_with_diff("current-gcd"), gcd_dir=tmp_path)
