@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 #: Run numbers of data taking: from the first, up to and without the second.
 REAL_RUN_IDS: Final = (100_000, 1_000_000)
 
+#: The online direction of HESE messages of 2016 and 2017.
+_HESE_FIT: Final = "HESE_SPEFit2"
+
 #: Module row -> time windows [ns] in which its data must not be used.
 ExcludedWindows = dict[int, list[tuple[float, float]]]
 
@@ -201,7 +204,8 @@ def online_fit(event: Event) -> TrackFit:
     Returns
     -------
     TrackFit
-        The online spline track fit, else the best online fit.
+        The online spline track fit, else the best online fit, else the fit of the HESE selection,
+        which is all that HESE messages of 2016 and 2017 carry.
 
     Raises
     ------
@@ -211,6 +215,7 @@ def online_fit(event: Event) -> TrackFit:
     # The names of the event's own version first, then those of the others.
     versions = [frame_keys(event.version), frame_keys("2021a"), frame_keys("2023a")]
     names = [keys.online_track for keys in versions] + [keys.best_fit for keys in versions]
+    names.append(_HESE_FIT)
     for name in names:
         fit = event.fits.get(name)
         if fit is not None and fit.ok:

@@ -199,8 +199,8 @@ def pointing_direction(event: Event, reco: RecoInterface) -> tuple[float, float]
     event : Event
         What was measured, with the fits that came with it.
     reco : RecoInterface
-        Its `pointing_dir_name` is "online" (the message's online SplineMPE, else its best online
-        fit) or the name of a fit.
+        Its `pointing_dir_name` is "online" (see `skymap_scanner.event.event.online_fit`) or the
+        name of a fit.
 
     Returns
     -------

@@ -217,9 +217,18 @@ def test_the_online_fit_is_the_spline_fit_else_the_best_one() -> None:
     assert online_fit(event_from_frames(frames, version="2021a")).zenith == 2.0
 
 
+def test_hese_events_of_2016_have_the_fit_of_their_selection() -> None:
+    objects = {"HESE_SPEFit2": fitted(1.0), "OnlineL2_BestFit": fitted(2.0)}
+    frames = event_frames(name="SplitUncleanedInIcePulses", objects=objects)
+    assert online_fit(event_from_frames(frames)).zenith == 2.0
+    del objects["OnlineL2_BestFit"]
+    frames = event_frames(name="SplitUncleanedInIcePulses", objects=objects)
+    assert online_fit(event_from_frames(frames)).zenith == 1.0
+
+
 def test_without_online_fit_the_fits_that_are_there_are_listed() -> None:
-    event = event_from_frames(event_frames(objects={"HESE_SPEFit2": fitted()}))
-    with pytest.raises(EventError, match="HESE_SPEFit2") as caught:
+    event = event_from_frames(event_frames(objects={"MyFit": fitted()}))
+    with pytest.raises(EventError, match=r"found MyFit, wanted .*HESE_SPEFit2") as caught:
         online_fit(event)
     assert caught.value.exit_code == 2
 

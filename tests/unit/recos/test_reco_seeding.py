@@ -227,8 +227,8 @@ def test_where_the_online_track_failed_the_best_fit_is_taken(
 def test_without_an_online_fit_the_error_lists_what_is_there(
     make_toy_event: Callable[..., Event],
 ) -> None:
-    event = make_toy_event(fits={"HESE_SPEFit2": _fit("HESE_SPEFit2", 1.0)})
-    with pytest.raises(EventError, match="HESE_SPEFit2"):
+    event = make_toy_event(fits={"MyFit": _fit("MyFit", 1.0)})
+    with pytest.raises(EventError, match="MyFit"):
         pointing_direction(event, Pointed())
 
 
