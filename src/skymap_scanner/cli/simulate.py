@@ -7,6 +7,7 @@ of two; stochastic losses are drawn one by one.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     from skymap_scanner.simulation.frames import write_simulated_message
     from skymap_scanner.units import DEG
 
+    _check(arguments)
     settings = TrackSettings(
         energy=arguments.energy_gev,
         zenith=arguments.zenith_deg * DEG,
@@ -118,3 +120,41 @@ def _simulate(arguments: argparse.Namespace) -> int:
             f"truth RA {truth['ra_deg']:.3f} deg, Dec {truth['dec_deg']:+.3f} deg"
         )
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what the user can mend before any time is spent.
+
+    Raises
+    ------
+    UsageError
+        With the option's name.
+    """
+    from skymap_scanner.exceptions import UsageError
+    from skymap_scanner.server.folders import make_folder
+
+    if not 0.0 <= arguments.zenith_deg <= 180.0:
+        raise UsageError(
+            "angle out of range",
+            place="--zenith-deg",
+            found=f"{arguments.zenith_deg:g} deg",
+            wanted="0 to 180 deg",
+        )
+    if not math.isfinite(arguments.azimuth_deg):
+        raise UsageError(
+            "not an angle",
+            place="--azimuth-deg",
+            found=f"{arguments.azimuth_deg:g} deg",
+            wanted="a finite number",
+        )
+    folder = arguments.output.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(
+            "the folder does not exist",
+            place="--output",
+            found=str(folder),
+            wanted="an existing folder",
+        )
+    if arguments.output.is_dir():
+        raise UsageError("is a folder", place="--output", found=str(arguments.output))
+    make_folder(folder, option="--output")

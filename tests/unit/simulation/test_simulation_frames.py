@@ -95,3 +95,29 @@ def test_a_track_that_cannot_trigger_ends_with_a_reason(
     assert main(["track", "-o", str(path), *options]) == 2
     assert "no trigger" in capsys.readouterr().err
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-o", "/nowhere/at/all.json"], "--output: the folder does not exist (found /nowhere/at"),
+        (["-o", "/proc/track.json"], "--output: cannot write into folder /proc"),
+        (["-o", "/proc"], "--output: is a folder"),
+        (
+            ["-o", "t.json", "--zenith-deg", "181"],
+            "--zenith-deg: angle out of range (found 181 deg",
+        ),
+        (["-o", "t.json", "--zenith-deg", "-1"], "--zenith-deg: angle out of range (found -1 deg"),
+        (["-o", "t.json", "--zenith-deg", "nan"], "--zenith-deg: angle out of range (found nan"),
+        (["-o", "t.json", "--azimuth-deg", "inf"], "--azimuth-deg: not an angle (found inf deg"),
+    ],
+)
+def test_a_bad_option_is_named_before_anything_is_simulated(
+    options: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("skymap_scanner.simulation.event.simulate_track", None)
+    assert main(["track", *options]) == 2
+    assert words in capsys.readouterr().err
