@@ -105,7 +105,8 @@ class LiveReporter:
         if self._state is not None and self._workers is not None:
             now_s = self._clock()
             progress = take_progress(self._state, self._meter, now_s)
-            self._live.update(draw(progress, self._workers.n_processes(now_s)), refresh=True)
+            speed = _speed(progress, self._workers.n_processes(now_s))
+            self._live.update(draw(progress, speed), refresh=True)
 
     def level_done(self, nside: int) -> None:
         """Draw the picture anew; the full bar says it."""
@@ -114,17 +115,21 @@ class LiveReporter:
 
     def say(self, line: str) -> None:
         """Write a line above the picture."""
-        self._console.print(line, markup=False)
+        # a path stays in one piece, however narrow the terminal
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def stop(self) -> None:
-        """Leave the last picture where it is."""
+        """Draw what it came to, and leave that picture where it is."""
         if self._live.is_started:
-            self.report()
+            if self._state is not None:
+                progress = take_progress(self._state, self._meter, self._clock())
+                total = f"{progress.n_done} fits in {show_duration(progress.elapsed_s)}"
+                self._live.update(draw(progress, total), refresh=True)
             self._live.stop()
 
 
-def draw(progress: Progress, n_processes: int) -> RenderableType:
-    """Return the picture of a scan's progress for a terminal."""
+def draw(progress: Progress, speed: str) -> RenderableType:
+    """Return the picture of a scan's progress for a terminal; `speed` is a line in it."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -137,16 +142,19 @@ def draw(progress: Progress, n_processes: int) -> RenderableType:
             f"{level.n_done}/{level.n_sent or level.n_expected} pixels",
             f"{level.n_failed} without a fit" if level.n_failed else "",
         )
+    return Group(table, Text(speed), Text(best_direction(progress) or "no fit yet"))
+
+
+def _speed(progress: Progress, n_processes: int) -> str:
     left = (
         ""
         if progress.time_left_s is None
         else f", about {show_duration(progress.time_left_s)} left"
     )
-    speed = (
+    return (
         f"{progress.rate:.3g} fits/s with {show_workers(n_processes)}, "
         f"{show_duration(progress.elapsed_s)} so far{left}"
     )
-    return Group(table, Text(speed), Text(best_direction(progress) or "no fit yet"))
 
 
 def _bar(level: LevelProgress) -> RenderableType:

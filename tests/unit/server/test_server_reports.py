@@ -80,6 +80,26 @@ def test_live_display_shows_the_same_on_a_terminal(clock: Clock) -> None:
         assert words in shown
 
 
+def test_the_last_picture_says_what_it_came_to(clock: Clock) -> None:
+    from rich.console import Console
+
+    screen = io.StringIO()
+    run_a_little(LiveReporter(Console(file=screen, force_terminal=True), clock=clock), clock)
+    _, _, last = screen.getvalue().rpartition("12/12 pixels")
+    assert "12 fits in 6 s" in last
+    assert "worker" not in last
+    assert "left" not in last
+
+
+def test_a_path_is_not_broken_on_a_narrow_terminal(clock: Clock) -> None:
+    from rich.console import Console
+
+    screen = io.StringIO()
+    line = "npz: /somewhere/run00127907.evt000020178442.HESE_8_64_512.npz"
+    LiveReporter(Console(file=screen, width=30), clock=clock).say(line)
+    assert screen.getvalue() == f"{line}\n"
+
+
 @pytest.mark.parametrize("kind", ["line", "live", "silent"])
 def test_a_reporter_may_be_stopped_before_it_started(kind: str, clock: Clock) -> None:
     from rich.console import Console

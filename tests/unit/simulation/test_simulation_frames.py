@@ -105,7 +105,7 @@ def test_a_track_that_cannot_trigger_ends_with_a_reason(
         (["-o", "/proc"], "--output: is a folder"),
         (
             ["-o", "t.json", "--zenith-deg", "181"],
-            "--zenith-deg: angle out of range (found 181 deg",
+            "--zenith-deg: angle out of range (found 181",
         ),
         (["-o", "t.json", "--zenith-deg", "-1"], "--zenith-deg: angle out of range (found -1 deg"),
         (["-o", "t.json", "--zenith-deg", "nan"], "--zenith-deg: angle out of range (found nan"),
