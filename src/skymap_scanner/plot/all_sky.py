@@ -21,9 +21,11 @@ from skymap_scanner.plot.style import (
     headline,
     make_figure,
     map_colors,
+    region_mask,
     save,
     signed,
     subtitle,
+    write_centered,
 )
 from skymap_scanner.result.levels import WILKS
 from skymap_scanner.result.regions import SkyRegions, find_regions, region_summary
@@ -98,8 +100,8 @@ def plot_all_sky(
     reco_algo = reco_algo or result.header.reco_algo
     regions = find_regions(result, reco_algo)
     summary = region_summary(result, reco_algo)
-    figure = make_figure(8.0, 5.0)
-    axes = figure.add_axes((0.05, 0.12, 0.9, 0.76))
+    figure = make_figure(8.0, 5.2)
+    axes = figure.add_axes((0.05, 0.15, 0.9, 0.74))
     axes.set_aspect("equal")
     axes.set_axis_off()
     center_ra = center_ra_deg * DEG
@@ -114,15 +116,15 @@ def plot_all_sky(
     best = Marker(*result.best_dir, best_fit_label(summary))
     _draw_markers(axes, [best, *markers], center_ra)
 
-    bar_axes = figure.add_axes((0.56, 0.065, 0.34, 0.02))
+    bar_axes = figure.add_axes((0.62, 0.085, 0.31, 0.02))
     bar = figure.colorbar(image, cax=bar_axes, orientation="horizontal", extend="max")
     bar.set_label(r"$-2\,\Delta\ln L$", fontsize=8.5, labelpad=1)
     bar.set_ticks(_ticks(float(image.norm.vmax)))
     bar.minorticks_off()
     bar.ax.tick_params(labelsize=7.5, length=2)
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, -0.02), frameon=False, fontsize=8.5)
-    figure.text(0.5, 0.955, headline(result), ha="center", fontsize=11, color=INK)
-    figure.text(0.5, 0.915, subtitle(summary, reco_algo), ha="center", fontsize=8.5, color=INK)
+    _draw_legend(figure, axes)
+    write_centered(figure, 0.5, 0.955, headline(result), 11.0)
+    write_centered(figure, 0.5, 0.915, "   ".join(subtitle(summary, reco_algo)), 8.5)
     return save(figure, path, title=headline(result), dpi=dpi)
 
 
@@ -209,8 +211,9 @@ def _ticks(highest: float) -> list[float]:
 
 
 def _outline(axes: Any, ts: FloatArray, level: float) -> None:
-    clipped = np.ma.masked_invalid(np.minimum(ts, 2.0 * level + 1.0))
-    axes.contour(*_grid_axes(), clipped, levels=[level], colors=[LINE_90], linewidths=1.4)
+    inside = np.ma.array(region_mask(ts, level).astype(float), mask=np.isnan(ts))
+    if inside.min() < inside.max():
+        axes.contour(*_grid_axes(), inside, levels=[0.5], colors=[LINE_90], linewidths=1.4)
     axes.plot([], [], color=LINE_90, linewidth=1.4, label="90 % region")
 
 
@@ -288,6 +291,21 @@ def _draw_markers(axes: Any, markers: Sequence[Marker], center_ra: float) -> Non
             clip_on=False,
             label=marker.label,
         )
+
+
+def _draw_legend(figure: Any, axes: Any) -> None:
+    """Explain up to six signs in two columns below the map, left of the colour bar."""
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="upper left",
+        bbox_to_anchor=(0.04, 0.148),
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+        handletextpad=0.6,
+        columnspacing=1.4,
+        borderpad=0.2,
+    )
 
 
 def _wrap(angle: Any) -> Any:

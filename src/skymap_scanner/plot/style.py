@@ -24,6 +24,7 @@ from skymap_scanner.result.event_metadata import UNKNOWN_EVENT
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap, PowerNorm
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from skymap_scanner.result.regions import RegionSummary
     from skymap_scanner.result.scan_result import SkyScanResult
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HALO", "INK", "LINE_50", "LINE_90", "UNSCANNED", "Marker", "best_fit_label", "color_scale",
-    "halo", "headline", "make_figure", "map_colors", "save", "signed", "subtitle",
+    "halo", "headline", "make_figure", "map_colors", "region_mask", "save", "signed", "subtitle",
+    "write_centered",
 ]  # fmt: skip
 
 INK: Final = "#222222"
@@ -39,6 +41,9 @@ UNSCANNED: Final = "#e4e4e4"
 LINE_50: Final = "#e69f00"
 LINE_90: Final = "#c23b75"
 HALO: Final = "white"
+
+#: TS by which equal pixels may differ after a convolution.
+_TIE: Final = 0.02
 
 _FORMATS: Final = {".png": "png", ".pdf": "pdf", ".svg": "svg"}
 
@@ -141,17 +146,54 @@ def headline(result: SkyScanResult) -> str:
     return f"Run {event.run_id}  Event {event.event_id}{kind}{time}{simulated}{partial}"
 
 
-def subtitle(summary: RegionSummary, reco_algo: str) -> str:
-    """Say how the map was made and how large its regions are."""
+def subtitle(summary: RegionSummary, reco_algo: str) -> list[str]:
+    """Say how the map was made and how large its regions are; of a part of the sky, also which."""
     parts = [reco_algo] if reco_algo else []
     floor = f", {summary.floor_deg:g}° floor" if summary.floor_deg else ""
     parts.append(
         f"50 %: {_area(summary.area50_deg2)}   90 %: {_area(summary.area90_deg2)} "
         f"({summary.level_rule}{floor})"
     )
+    lines = ["   ".join(parts)]
     if not summary.covers_sky:
-        parts.append(f"within the {_area(summary.scanned_deg2)} scanned")
-    return "   ".join(parts)
+        lines.append(f"within the {_area(summary.scanned_deg2)} scanned")
+    return lines
+
+
+def write_centered(figure: Figure, x: float, y: float, words: str, fontsize: float) -> None:
+    """Write a line, smaller when it would not fit into the figure otherwise.
+
+    Parameters
+    ----------
+    figure : Figure
+        Where to write.
+    x, y : float
+        Middle and foot of the line, in fractions of the figure.
+    words : str
+        What to write.
+    fontsize : float
+        Size of the letters when there is room [pt].
+    """
+    line = figure.text(x, y, words, ha="center", fontsize=fontsize, color=INK)
+    width = line.get_window_extent().width / figure.bbox.width
+    room = 2.0 * min(x, 1.0 - x) - 0.02
+    if width > room:
+        line.set_fontsize(fontsize * room / width)
+
+
+def region_mask(ts: FloatArray, level: float) -> NDArray[np.bool_]:
+    """Tell which samples lie in a region; a contour around them is the border of its cells.
+
+    Parameters
+    ----------
+    ts : ndarray
+        Samples of the map; +inf where it was not scanned.
+    level : float
+        TS at the edge of the region.
+    """
+    # Equal pixels differ by rounding after a convolution: all of them belong to the region, or
+    # their noise would be drawn.
+    return np.asarray(ts <= level + min(_TIE, 0.01 * level))
 
 
 def best_fit_label(summary: RegionSummary) -> str:

@@ -1,7 +1,8 @@
 """The neighbourhood of the best fit in gnomonic projection, with the 50 % and 90 % regions.
 
-The picture shows the pixels as they were scanned; the lines of the regions run between the centres
-of the cells, so that they are smooth where the map is.
+The picture shows the pixels as they were scanned. The lines of the regions run between the centres
+of the cells, so that they are smooth where the map is. Around a region of a few pixels, and one
+that reaches the edge of what was scanned, they are the borders of the cells.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from skymap_scanner.plot.style import (
     headline,
     make_figure,
     map_colors,
+    region_mask,
     save,
     signed,
     subtitle,
+    write_centered,
 )
 from skymap_scanner.result.levels import WILKS
 from skymap_scanner.result.regions import (
@@ -37,6 +40,9 @@ from skymap_scanner.units import DEG
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from matplotlib.tri import Triangulation
+    from numpy.typing import NDArray
 
     from skymap_scanner.result.scan_result import SkyScanResult
     from skymap_scanner.units import FloatArray
@@ -53,6 +59,8 @@ _MARGIN: Final = 1.4
 _MARKER_MARGIN: Final = 1.15
 #: A marker farther away than this many radii is not allowed to shrink the region.
 _MARKER_REACH: Final = 3.0
+#: A region of fewer pixels than this is drawn with their borders.
+_FEW_PIXELS: Final = 10
 #: Lengths of the scale bar [deg].
 _BAR_LENGTHS_DEG: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -112,7 +120,7 @@ def plot_zoom(
     figure.add_axes(axes)
     plain = regions if regions.rule.floor_deg == 0.0 else find_regions(result, WILKS)
     image = _draw_pixels(axes, view, plain, summary.level90)
-    _draw_lines(axes, view, regions, {summary.level50: LINE_50, summary.level90: LINE_90})
+    _draw_lines(axes, view, regions, plain)
     best = Marker(*result.best_dir, best_fit_label(summary))
     _draw_markers(axes, view, [best, *markers])
     _draw_scale_bar(axes, view)
@@ -122,8 +130,9 @@ def plot_zoom(
     bar.set_label(r"$-2\,\Delta\ln L$", fontsize=9)
     bar.ax.tick_params(labelsize=8, length=2.5)
     _draw_legend(figure, axes)
-    figure.text(0.48, 0.965, headline(result), ha="center", fontsize=10.5, color=INK)
-    figure.text(0.48, 0.935, subtitle(summary, reco_algo), ha="center", fontsize=8.5, color=INK)
+    write_centered(figure, 0.48, 0.968, headline(result), 10.5)
+    for line, y in zip(subtitle(summary, reco_algo), (0.94, 0.918), strict=False):
+        write_centered(figure, 0.48, y, line, 8.5)
     return save(figure, path, title=headline(result), dpi=dpi)
 
 
@@ -144,7 +153,7 @@ def choose_radius(result: SkyScanResult, regions: SkyRegions, markers: Sequence[
     distance = angular_distance(*inside.centers(), *result.best_dir)
     # of a region with a second part far away, the part around the best fit is shown
     near = np.minimum(distance, 4.0 * np.sqrt(regions.area(0.9) / np.pi))
-    extent = float(np.max(near + 0.5 * np.sqrt(inside.area)))
+    extent = float(np.max(near + np.sqrt(0.5 * inside.area)))
     radius = max(_MARGIN * extent, _MIN_RADIUS)
     for marker in markers:
         away = float(angular_distance(marker.ra, marker.dec, *result.best_dir))
@@ -200,8 +209,43 @@ def _draw_pixels(axes: Any, view: _View, plain: SkyRegions, level90: float) -> A
     )
 
 
-def _draw_lines(axes: Any, view: _View, regions: SkyRegions, levels: dict[float, str]) -> None:
-    """Draw the edges of the regions on triangles between the centres of cells."""
+def _draw_lines(axes: Any, view: _View, regions: SkyRegions, plain: SkyRegions) -> None:
+    """Draw the edges of the 50 % and 90 % regions."""
+    level50, level90 = regions.level(0.5), regions.level(0.9)
+    ts = regions.ts_at(*view.samples())
+    inside50, inside90 = region_mask(ts, level50), region_mask(ts, level90)
+    is_coarse = any(_is_of_few_pixels(regions, plain, level) for level in (level50, level90))
+    if not is_coarse and not _touch(inside90, ~np.isfinite(ts)):
+        _draw_smooth_lines(axes, view, regions, {level50: LINE_50, level90: LINE_90})
+        return
+    # the smaller region on top and in a thinner line: both are seen where they share a border
+    for inside, color, width in ((inside90, LINE_90, 2.8), (inside50, LINE_50, 1.4)):
+        if not inside.all():
+            axes.contour(inside.astype(float), levels=[0.5], colors=[color], linewidths=width)
+
+
+def _is_of_few_pixels(regions: SkyRegions, plain: SkyRegions, level: float) -> bool:
+    """Tell whether a region consists of a few pixels as scanned, in however many cells.
+
+    Parts of a pixel share its value: one that holds a large part of the region is a large pixel.
+    """
+    inside = regions.cells.take(regions.ts <= level)
+    _, pixel = np.unique(plain.ts_at(*inside.centers()), return_inverse=True)
+    area = np.bincount(pixel, inside.area)
+    return bool(_FEW_PIXELS * area.max() > area.sum())
+
+
+def _touch(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+    """Tell whether a sample of one part of the picture is next to one of another part."""
+    beside = one[1:] & other[:-1], one[:-1] & other[1:]
+    above = one[:, 1:] & other[:, :-1], one[:, :-1] & other[:, 1:]
+    return any(bool(pairs.any()) for pairs in (*beside, *above))
+
+
+def _draw_smooth_lines(
+    axes: Any, view: _View, regions: SkyRegions, levels: dict[float, str]
+) -> None:
+    """Draw contours, given as TS -> colour, on triangles between the centres of cells."""
     from matplotlib.tri import Triangulation
 
     ra, dec = regions.cells.centers()
@@ -214,8 +258,7 @@ def _draw_lines(axes: Any, view: _View, regions: SkyRegions, levels: dict[float,
     # far above the levels the height does not matter, but infinity would spoil the interpolation
     heights = np.minimum(regions.ts[near], 10.0 * max(levels) + 10.0)
     triangles = Triangulation(*view.to_image(ra[near], dec[near]))
-    middle = [axis[triangles.triangles].mean(axis=1) for axis in (triangles.x, triangles.y)]
-    triangles.set_mask(~np.isfinite(regions.ts_at(*view.to_sky(*middle))))
+    triangles.set_mask(_leaves_scanned(triangles, view, regions))
     axes.tricontour(
         triangles,
         heights,
@@ -223,6 +266,17 @@ def _draw_lines(axes: Any, view: _View, regions: SkyRegions, levels: dict[float,
         colors=[levels[level] for level in sorted(levels)],
         linewidths=1.8,
     )
+
+
+def _leaves_scanned(triangles: Triangulation, view: _View, regions: SkyRegions) -> Any:
+    """Tell for each triangle whether its centre or the middle of an edge was not scanned."""
+    x, y = triangles.x[triangles.triangles], triangles.y[triangles.triangles]
+    probes = [[0, 1, 2], [0, 1], [1, 2], [2, 0]]
+    outside = [
+        ~np.isfinite(regions.ts_at(*view.to_sky(x[:, corners].mean(1), y[:, corners].mean(1))))
+        for corners in probes
+    ]
+    return np.any(outside, axis=0)
 
 
 def _draw_markers(axes: Any, view: _View, markers: Sequence[Marker]) -> None:
@@ -343,7 +397,7 @@ def _draw_legend(figure: Any, axes: Any) -> None:
     figure.legend(
         handles=[*handles, *lines],
         loc="upper center",
-        bbox_to_anchor=(0.48, 0.925),
+        bbox_to_anchor=(0.48, 0.915),
         ncols=3,
         frameon=False,
         fontsize=8.5,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import healpy
 import matplotlib.image
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skymap_scanner.exceptions import OutputError, ResultError, UsageError
+from skymap_scanner.plot import all_sky
 from skymap_scanner.plot.all_sky import (
     _galactic_to_equatorial,
     mollweide,
@@ -78,6 +79,23 @@ def test_what_was_not_scanned_is_grey(tmp_path: Path) -> None:
     result = map_of({32: pixel_rows(ipix, np.linspace(5.0, 9.0, len(ipix)))}, is_complete=False)
     path = plot_all_sky(result, tmp_path / "cone.png", dpi=60)
     assert has_color(colors(path), UNSCANNED) > 0.3
+
+
+def test_the_legend_is_whole_and_beside_the_colour_bar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(all_sky, "save", lambda figure, *_, **__: figures.append(figure))
+    result = scan(gaussian(3.1, -0.4, 8.0 * DEG), ((8, 0), (32, 12)), reco_algo="millipede_wilks")
+    markers = [Marker(3.0, -0.4, "simulated truth"), Marker(3.2, -0.4, "online fit")]
+    plot_all_sky(result, tmp_path / "sky.png", markers=markers)
+    [figure] = figures
+    [legend] = figure.legends
+    assert len(legend.get_texts()) == 5
+    room = legend.get_window_extent()
+    assert figure.bbox.x0 <= room.x0 < room.x1 <= figure.bbox.x1
+    assert figure.bbox.y0 <= room.y0 < room.y1 <= figure.axes[0].get_window_extent().y0
+    assert not room.overlaps(figure.axes[1].get_tightbbox())
 
 
 def test_markers_and_center_are_accepted(tmp_path: Path) -> None:
