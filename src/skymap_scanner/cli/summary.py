@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from skymap_scanner import __version__
 from skymap_scanner.result.plain_json import dump_plain
 from skymap_scanner.server.reports import show_duration
 
 if TYPE_CHECKING:
+    from skymap_scanner.result.regions import RegionSummary
     from skymap_scanner.server.preparation import ScanPlan
     from skymap_scanner.server.session import Outcome
 
@@ -46,18 +47,31 @@ def as_json(plan: ScanPlan, outcome: Outcome) -> str:
     return dump_plain(document)
 
 
+#: How a region is made, for people: `LevelRule.name` -> words.
+_RULES: Final = {
+    "wilks": "contour by Wilks' theorem",
+    "hpd": "highest posterior density",
+    "classic": "contour found by simulating IC160427A",
+    "calibrated": "calibrated contour",
+}
+
+
 def as_text(plan: ScanPlan, outcome: Outcome) -> str:
-    """Return the same for people."""
+    """Return the same for people; TS is twice the nll above its minimum."""
     lines = [f"{plan.event.name}, {plan.reco.name}, nsides {plan.progression}"]
     region = outcome.region
     if region is not None:
-        rule = region.level_rule
         direction = f"RA {region.ra_deg:.3f}  Dec {region.dec_deg:+.3f} deg (J2000)"
         lines += [
             f"  best fit     {direction}, llh {region.min_llh:.3f}",
-            f"  50 % region  {region.area50_deg2:.3g} deg^2  ({rule}: TS {region.level50:.3g})",
-            f"  90 % region  {region.area90_deg2:.3g} deg^2  ({rule}: TS {region.level90:.3g})",
+            f"  50 % region  {_area(region.area50_deg2)}  {_how(region, 50)}",
+            f"  90 % region  {_area(region.area90_deg2)}  {_how(region, 90)}",
         ]
+        if not region.covers_sky:
+            scanned = _area(region.scanned_deg2)
+            lines.append(
+                f"  scanned      {scanned}; the regions know nothing of the rest of the sky"
+            )
     failed = f", {outcome.n_failed} without a fit" if outcome.n_failed else ""
     lines.append(f"  pixels       {outcome.result.n_pixels}{failed}")
     wall_s, cpu_s = outcome.times["wall_s"], outcome.times["cpu_s"]
@@ -66,3 +80,30 @@ def as_text(plan: ScanPlan, outcome: Outcome) -> str:
         lines.append(f"  detector     {plan.event.detector.source} (no baseline GCD file)")
     lines += [f"  {kind:12} {path}" for kind, path in outcome.files.items()]
     return "\n".join(lines)
+
+
+def _area(area_deg2: float) -> str:
+    """Write an area with three digits, and never with an exponent.
+
+    Examples
+    --------
+    >>> _area(0.26812), _area(41252.96)
+    ('0.268 deg^2', '41253 deg^2')
+    """
+    digits = f"{area_deg2:.3g}" if area_deg2 < 1000.0 else f"{area_deg2:.0f}"
+    return f"{digits} deg^2"
+
+
+def _how(region: RegionSummary, percent: Literal[50, 90]) -> str:
+    """Say how a region is made, and how large Wilks' theorem would make it."""
+    level, wilks_deg2 = (
+        (region.level50, region.wilks_area50_deg2)
+        if percent == 50
+        else (region.level90, region.wilks_area90_deg2)
+    )
+    words = [_RULES[region.level_rule]]
+    if region.floor_deg:
+        words.append(f"{region.floor_deg:g} deg angular error included")
+    words.append(f"edge at TS {level:.3g}")
+    how = ", ".join(words)
+    return f"({how})" if region.level_rule == "wilks" else f"({how}; Wilks {_area(wilks_deg2)})"

@@ -17,10 +17,13 @@ from skymap_scanner.cli.summary import as_json, as_text
 from skymap_scanner.pixels import PIXEL_DTYPE, NSidesDict
 from skymap_scanner.recos.registry import make_reco
 from skymap_scanner.result import EventMetadata, from_nsides_dict
+from skymap_scanner.result.levels import RULES, WILKS, LevelRule
 from skymap_scanner.result.regions import region_summary
 from skymap_scanner.result.schema import explain_mismatch
 from skymap_scanner.server.session import Outcome
 from skymap_scanner.sky.progression import NSideProgression
+
+CALIBRATED = LevelRule("calibrated", "a test")
 
 
 @pytest.fixture
@@ -71,10 +74,39 @@ def test_text_says_the_same(plan: Any, outcome: Outcome) -> None:
     text = as_text(plan, outcome)
     for words in (
         "run00000001.evt000000000002.None, dummy, nsides 1:0", "RA 45.000  Dec +41.810 deg",
-        "llh 10.000", "90 % region", "wilks: TS 4.61", "11, 1 without a fit",
+        "llh 10.000", "90 % region", "(contour by Wilks' theorem, edge at TS 4.61)",
+        "scanned      37815 deg^2;", "11, 1 without a fit",
         "1 min 1 s, CPU 1 min 59 s", "no baseline GCD file", "npz          /out/map.npz",
     ):  # fmt: skip
         assert words in text
+
+
+def test_text_reports_the_areas_of_wilks_theorem_beside_those_of_the_rule(
+    plan: Any, outcome: Outcome
+) -> None:
+    assert outcome.region is not None
+    region = dataclasses.replace(
+        outcome.region,
+        level_rule="hpd",
+        floor_deg=0.2,
+        area50_deg2=0.26812,
+        level50=1.44,
+        wilks_area50_deg2=0.21,
+        covers_sky=True,
+    )
+    text = as_text(plan, dataclasses.replace(outcome, region=region))
+    assert (
+        "  50 % region  0.268 deg^2  (highest posterior density, 0.2 deg angular error included, "
+        "edge at TS 1.44; Wilks 0.21 deg^2)\n"
+    ) in text
+    assert "scanned" not in text
+
+
+@pytest.mark.parametrize("rule", [*RULES.values(), WILKS, CALIBRATED])
+def test_every_rule_has_words(plan: Any, outcome: Outcome, rule: LevelRule) -> None:
+    assert outcome.region is not None
+    region = dataclasses.replace(outcome.region, level_rule=rule.name)
+    assert "edge at TS" in as_text(plan, dataclasses.replace(outcome, region=region))
 
 
 def test_cone_is_read_in_degrees() -> None:
