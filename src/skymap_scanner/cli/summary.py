@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from skymap_scanner import __version__
 from skymap_scanner.result.plain_json import dump_plain
@@ -49,10 +49,10 @@ def as_json(plan: ScanPlan, outcome: Outcome) -> str:
 
 #: How a region is made, for people: `LevelRule.name` -> words.
 _RULES: Final = {
-    "wilks": "contour by Wilks' theorem",
+    "wilks": "contours by Wilks' theorem",
     "hpd": "highest posterior density",
-    "classic": "contour found by simulating IC160427A",
-    "calibrated": "calibrated contour",
+    "classic": "contours found for a simulated repeat of IC160427A",
+    "calibrated": "calibrated contours",
 }
 
 
@@ -62,16 +62,17 @@ def as_text(plan: ScanPlan, outcome: Outcome) -> str:
     region = outcome.region
     if region is not None:
         direction = f"RA {region.ra_deg:.3f}  Dec {region.dec_deg:+.3f} deg (J2000)"
+        edge50 = _edge(region.level50, region, region.wilks_area50_deg2)
+        edge90 = _edge(region.level90, region, region.wilks_area90_deg2)
         lines += [
             f"  best fit     {direction}, llh {region.min_llh:.3f}",
-            f"  50 % region  {_area(region.area50_deg2)}  {_how(region, 50)}",
-            f"  90 % region  {_area(region.area90_deg2)}  {_how(region, 90)}",
+            f"  50 % region  {_area(region.area50_deg2)}  {edge50}",
+            f"  90 % region  {_area(region.area90_deg2)}  {edge90}",
+            f"  regions      {_rule(region)}",
         ]
         if not region.covers_sky:
             scanned = _area(region.scanned_deg2)
-            lines.append(
-                f"  scanned      {scanned}; the regions know nothing of the rest of the sky"
-            )
+            lines.append(f"  scanned      {scanned}; regions are those within it")
     failed = f", {outcome.n_failed} without a fit" if outcome.n_failed else ""
     lines.append(f"  pixels       {outcome.result.n_pixels}{failed}")
     wall_s, cpu_s = outcome.times["wall_s"], outcome.times["cpu_s"]
@@ -94,16 +95,15 @@ def _area(area_deg2: float) -> str:
     return f"{digits} deg^2"
 
 
-def _how(region: RegionSummary, percent: Literal[50, 90]) -> str:
-    """Say how a region is made, and how large Wilks' theorem would make it."""
-    level, wilks_deg2 = (
-        (region.level50, region.wilks_area50_deg2)
-        if percent == 50
-        else (region.level90, region.wilks_area90_deg2)
-    )
-    words = [_RULES[region.level_rule]]
-    if region.floor_deg:
-        words.append(f"{region.floor_deg:g} deg angular error included")
-    words.append(f"edge at TS {level:.3g}")
-    how = ", ".join(words)
-    return f"({how})" if region.level_rule == "wilks" else f"({how}; Wilks {_area(wilks_deg2)})"
+def _edge(level: float, region: RegionSummary, wilks_deg2: float) -> str:
+    """Say where a region ends, and how large Wilks' theorem would make it."""
+    edge = f"edge at TS {level:.3g}"
+    if region.level_rule == "wilks":
+        return f"({edge})"
+    return f"({edge}; by Wilks' theorem {_area(wilks_deg2)})"
+
+
+def _rule(region: RegionSummary) -> str:
+    """Say how the regions are made."""
+    floor = f", angular error of {region.floor_deg:g} deg included" if region.floor_deg else ""
+    return f"{_RULES[region.level_rule]}{floor}"
