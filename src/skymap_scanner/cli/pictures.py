@@ -13,6 +13,7 @@ from skymap_scanner.server.folders import PICTURES
 from skymap_scanner.units import DEG
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from skymap_scanner.event import Event
@@ -32,9 +33,10 @@ def draw_map(plan: ScanPlan, outcome: Outcome) -> dict[str, Path]:
     files: dict[str, Path] = {}
     try:
         markers = known_directions(plan.event)
-        for kind, draw in zip(PICTURES, (plot_all_sky, plot_zoom), strict=True):
+        draw: dict[str, Callable[..., Path]] = {"all_sky": plot_all_sky, "zoom": plot_zoom}
+        for kind in PICTURES:
             path = plan.folders.picture(kind)
-            draw(outcome.result, path, reco_algo=plan.reco.name, markers=markers)
+            draw[kind](outcome.result, path, reco_algo=plan.reco.name, markers=markers)
             files[kind] = path
     except Exception as error:  # see the docstring
         logger.warning("a picture of the map cannot be drawn: %s", error)

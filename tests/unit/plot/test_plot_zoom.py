@@ -75,13 +75,29 @@ def test_few_pixels_are_drawn_with_their_borders(tmp_path: Path) -> None:
 
 def test_a_region_that_reaches_the_edge_of_the_scan_is_closed_there(tmp_path: Path) -> None:
     ipix = Cone.from_degrees(40.0, 20.0, 12.0).pixels(32)
-    rows = pixel_rows(ipix, 5.0 + 0.1 * np.sin(ipix))
-    path = plot_zoom(map_of({32: rows}), tmp_path / "cone.png", radius_deg=28.0, dpi=100)
+    result = map_of({32: pixel_rows(ipix, 5.0 + 0.1 * np.sin(ipix))})
+    path = plot_zoom(result, tmp_path / "cone.png", radius_deg=28.0, dpi=100)
     mask = line_mask(path, LINE_90)
     height, width = mask.shape
     rows, columns = np.nonzero(mask[int(0.18 * height) : int(0.9 * height)])
     for place in (rows, columns):
         assert np.ptp(place) / (0.7 * width / 56.0) == pytest.approx(25.0, abs=2.0)
+
+
+def test_the_noise_of_a_convolution_is_not_drawn(tmp_path: Path) -> None:
+    child = np.array([int(pixel_at(4, [6.1], [0.0])[0])])
+    tables = {
+        1: pixel_rows(np.array([4]), np.array([5.0])),
+        4: pixel_rows(child, np.array([9.0])),
+    }
+    result = map_of(tables, reco_algo="splinempe")
+    paths = [
+        plot_zoom(result, tmp_path / "zoom.png", dpi=100),
+        plot_all_sky(result, tmp_path / "sky.png", dpi=100),
+    ]
+    for path in paths:
+        for color in (LINE_50, LINE_90):
+            assert line_mask(path, color).mean() < 0.015
 
 
 def test_triangles_over_what_was_not_scanned_are_left_out() -> None:
