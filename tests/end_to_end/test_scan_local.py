@@ -207,10 +207,12 @@ def test_a_client_that_cannot_begin_is_given_up_with_its_last_words(
     assert log_file.read_text().count("did not appear") == 3
 
 
-def test_cone_scan_stays_in_its_cone(programs: Programs, event_file: Path) -> None:
+def test_cone_scan_covers_its_cone_and_refines_inside_of_it(
+    programs: Programs, event_file: Path
+) -> None:
     import numpy as np
 
-    from skymap_scanner.sky.healpix import angular_distance, pixel_centers
+    from skymap_scanner.sky.region import Cone
 
     done = programs.scan(
         event_file, *IDLE, "--nsides", "8:0", "16:3", "--around", "40,-10,12", "--no-plots",
@@ -218,11 +220,11 @@ def test_cone_scan_stays_in_its_cone(programs: Programs, event_file: Path) -> No
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = SkyScanResult.read_npz(json.loads(done.stdout)["files"]["npz"])
-    for nside in (8, 16):
-        ra, dec = pixel_centers(nside, result.get_results_per_nside(nside)["index"])
-        distance = angular_distance(ra, dec, np.deg2rad(40.0), np.deg2rad(-10.0))
-        assert len(distance) > 1
-        assert np.rad2deg(distance).max() < 12.0
+    cone = Cone.from_degrees(40.0, -10.0, 12.0)
+    coarse, fine = (result.get_results_per_nside(nside)["index"] for nside in (8, 16))
+    np.testing.assert_array_equal(coarse, cone.overlapping(8))
+    assert len(fine) > 1
+    assert np.isin(fine, cone.pixels(16)).all()
 
 
 def test_splinempe_gives_the_same_bits_with_any_number_of_workers(
