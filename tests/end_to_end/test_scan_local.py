@@ -268,7 +268,7 @@ def test_a_fault_of_ours_still_keeps_what_is_known(programs: Programs, event_fil
         "    hear, n = loop.ScanLoop._hear, [0]\n"
         "    def broken(self, body):\n"
         "        n[0] += 1\n"
-        "        if n[0] == 40:\n"
+        "        if n[0] >= 40:\n"
         "            raise MemoryError('none left')\n"
         "        return hear(self, body)\n"
         "    loop.ScanLoop._hear = broken\n"

@@ -6,22 +6,26 @@ import contextlib
 import logging
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from skymap_scanner import __version__
-from skymap_scanner.exceptions import OutputError
-from skymap_scanner.result import EventMetadata, from_nsides_dict
+from skymap_scanner.exceptions import OutputError, SkymapScannerError
+from skymap_scanner.result import EventMetadata, SkyScanResult, from_nsides_dict
 from skymap_scanner.server.folders import PICTURES
 
 if TYPE_CHECKING:
     from skymap_scanner.pixels import NSidesDict
-    from skymap_scanner.result import SkyScanResult
     from skymap_scanner.result.manifest import ScanManifest
+    from skymap_scanner.server.folders import Folders
     from skymap_scanner.server.preparation import ScanPlan
 
 __all__ = ["ResultFiles"]
 
 logger = logging.getLogger(__name__)
+
+
+#: What belongs to a map.
+_SUFFIXES: Final = (".npz", ".json", *(f"_{kind}.png" for kind in PICTURES))
 
 
 class ResultFiles:
@@ -39,6 +43,7 @@ class ResultFiles:
         self._metadata = EventMetadata(
             event.run_id, event.event_id, event.event_type, event.mjd, plan.is_real
         )
+        self._has_written = False
 
     def result_of(self, pixels: NSidesDict, *, is_complete: bool) -> SkyScanResult:
         """Make the result of the pixels that are done."""
@@ -88,11 +93,24 @@ class ResultFiles:
         return None
 
     def _write_output(self, result: SkyScanResult) -> dict[str, Path]:
-        """Write into the output folder, where pictures of another map must not stay beside it."""
-        for kind in PICTURES:
-            with contextlib.suppress(OSError):  # the files that are written now fail the same way
-                self._plan.folders.picture(kind).unlink(missing_ok=True)
-        return self._write(result, self._plan.folders.output)
+        """Write into the output folder.
+
+        Pictures of another map must not stay beside this one, and only a complete map replaces a
+        complete one: until then the earlier one stays under the name ``..._previous``.
+        """
+        folders = self._plan.folders
+        with contextlib.suppress(OSError):  # the files that are written now fail the same way
+            if not self._has_written and not result.header.is_complete:
+                _set_aside(folders)
+            for kind in PICTURES:
+                folders.picture(kind).unlink(missing_ok=True)
+        self._has_written = True
+        files = self._write(result, folders.output)
+        if result.header.is_complete:
+            with contextlib.suppress(OSError):
+                for suffix in _SUFFIXES:
+                    _previous(folders, suffix).unlink(missing_ok=True)
+        return files
 
     def _write(self, result: SkyScanResult, folder: Path) -> dict[str, Path]:
         nsides = self._plan.progression.nsides
@@ -100,3 +118,22 @@ class ResultFiles:
             "npz": result.to_npz(output_dir=folder, nsides=nsides),
             "json": result.to_json(output_dir=folder, nsides=nsides),
         }
+
+
+def _previous(folders: Folders, suffix: str) -> Path:
+    """Return the name under which a file of an earlier scan is kept."""
+    return folders.result_file(f"_previous{suffix}")
+
+
+def _set_aside(folders: Folders) -> None:
+    """Rename the files of an earlier scan if its map is complete."""
+    path = folders.result_file(".npz")
+    try:
+        if not path.exists() or not SkyScanResult.read_npz(path).header.is_complete:
+            return
+    except SkymapScannerError:
+        return
+    for suffix in _SUFFIXES:
+        with contextlib.suppress(FileNotFoundError):
+            folders.result_file(suffix).replace(_previous(folders, suffix))
+    logger.info("the complete map of an earlier scan is kept as %s", _previous(folders, ".npz"))

@@ -85,6 +85,24 @@ def test_no_picture_of_another_map_stays_beside_a_result(
     assert another.exists()
 
 
+def test_only_a_complete_map_replaces_a_complete_one(plan: ScanPlan, pixels: NSidesDict) -> None:
+    first = ResultFiles(plan)
+    complete = first.result_of(pixels, is_complete=True)
+    first.write_final(complete)
+    plan.folders.picture("zoom").touch()
+    again = ResultFiles(plan)
+    partial = again.result_of(pixels, is_complete=False)
+    for _ in range(2):
+        again.write_partial(partial, manifest_of(plan, partial))
+    kept = plan.folders.result_file("_previous.npz")
+    assert SkyScanResult.read_npz(kept) == complete
+    assert plan.folders.result_file("_previous.json").exists()
+    assert plan.folders.result_file("_previous_zoom.png").exists()
+    assert not SkyScanResult.read_npz(plan.folders.result_file(".npz")).header.is_complete
+    again.write_final(complete)
+    assert not list(plan.folders.output.glob("*previous*"))
+
+
 def test_nothing_is_written_before_there_are_pixels(plan: ScanPlan) -> None:
     files = ResultFiles(plan)
     empty = files.result_of(NSidesDict(), is_complete=False)
