@@ -54,6 +54,22 @@ def test_scan_events_compares_with_published_values(
     assert lines[3].startswith("slowest ")
 
 
+def test_missed_valleys_are_counted(
+    root: Path, event_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from skymap_scanner.cli import main as cli
+
+    scan = ["scan", str(event_file), "--around", "47,-10,1", "--nsides", "32:0", "--no-plots"]
+    assert cli([*scan, "--quiet", "--output-dir", str(tmp_path)]) == 0
+    capsys.readouterr()
+    (result,) = tmp_path.glob("*.npz")
+    benchmark = runpy.run_path(str(root / "benchmarks" / "missed_valleys.py"))
+    benchmark["main"]([str(event_file), str(result), "--radius-deg", "5"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all("pixels are too high by more than" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "angle"),
     [((0, 0), (90, 0), 90.0), ((10, 89), (190, 89), 2.0), ((359.5, 0), (0.5, 0), 1.0)],

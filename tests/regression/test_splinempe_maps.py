@@ -12,13 +12,17 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from skymap_scanner.event import equatorial_to_detector, read_event
+from skymap_scanner.recos.seeding import make_seeds
+from skymap_scanner.recos.splinempe import SplineMPE
 from skymap_scanner.result.regions import find_regions
-from skymap_scanner.sky.healpix import angular_distance
+from skymap_scanner.sky.healpix import angular_distance, pixel_centers
 from skymap_scanner.utils.scan_result import SkyScanResult
 
 if TYPE_CHECKING:
@@ -82,3 +86,34 @@ def test_truth_of_the_example_lies_inside_the_90_percent_region(root: Path, tmp_
     ra, dec = np.radians([truth["ra_deg"], truth["dec_deg"]])
     assert regions.contains(ra, dec, 0.9)
     assert summary["area90_deg2"] < 5.0  # a region that holds the truth by being huge says nothing
+
+
+@pytest.mark.parametrize(
+    ("ipix", "parent", "neighbour"),
+    [
+        (1776909, (17.9, -95.1, -144.4, 12199.4), (17.8, -99.0, -117.6, 12145.8)),
+        (1793290, (18.8, -99.0, -121.9, 12168.1), (16.0, -97.6, -120.1, 12159.1)),
+        (1844505, (6.1, -87.3, -143.7, 12153.4), (-8.9, -70.4, -180.3, 12014.9)),
+    ],
+)
+def test_a_fit_beside_a_lower_valley_finds_it(
+    root: Path,
+    ipix: int,
+    parent: tuple[float, float, float, float],
+    neighbour: tuple[float, float, float, float],
+) -> None:
+    """Pixels of the example in which all seven variations ended 14 to 18 above the valley that the
+    pixels around them are in, before fits looked around.
+    """
+    event = read_event(root / "examples" / "simulated_track.json")
+    reco = SplineMPE()
+    prepared = reco.prepare(event)
+    ra, dec = pixel_centers(512, [ipix])
+    zenith, azimuth = equatorial_to_detector(ra, dec, event.mjd)
+    parents = np.array([[*parent, np.nan]])
+    [[seed, *_]] = make_seeds(
+        reco, event, nside=512, level=2, zenith=zenith, azimuth=azimuth, parents=parents
+    )
+    x, y, z, time = neighbour
+    wanted = reco.fit(prepared, replace(seed, vertex=(x, y, z), vertex_time=time, fallback=None))
+    assert reco.fit(prepared, seed).nll < wanted.nll + 0.5

@@ -62,6 +62,9 @@ _ROUGH_TOLERANCE: Final = 0.1
 _ROUGH_ITERATIONS: Final = 30
 #: A guess this much above the minimum known so far is still in a valley worth following.
 _NEAR: Final = 30.0
+#: Distance at which the neighbourhood of a minimum is searched for a lower one [m]: valleys lie
+#: about as far apart as the modules of a string, 17 m.
+_KICK: Final = 12.0
 #: Jitter of the likelihood that leads guesses from farther off [ns], and its place in the model.
 _BLUR: Final = 15.0
 _JITTER: Final = 9
@@ -189,6 +192,43 @@ def _follow_blurred(at: FloatArray, hits: Hits, light: Light) -> int:
 
 
 @kernel
+def _try_neighbours(
+    nll: float, at: FloatArray, hits: Hits, light: Light, effort: Effort
+) -> tuple[float, int]:
+    """Look for a lower valley next to the one that ends at `at`, which then holds its minimum.
+
+    The likelihood is computed at the 26 other points of a cube around `at`, and the two lowest of
+    them are followed; returns the lowest value and the number of evaluations.
+    """
+    trial, gradient = np.empty(3), np.empty(3)
+    starts = np.empty((2, 3))
+    lowest, second = np.inf, np.inf
+    for i in range(27):
+        if i == 13:
+            continue
+        trial[0] = at[0] + _KICK * (i // 9 - 1)
+        trial[1] = at[1] + _KICK * (i // 3 % 3 - 1)
+        trial[2] = at[2] + _KICK * (i % 3 - 1)
+        value = evaluate(trial, hits, light, gradient)
+        if value < lowest:
+            starts[1] = starts[0]
+            starts[0] = trial
+            lowest, second = value, lowest
+        elif value < second:
+            starts[1] = trial
+            second = value
+    n_evaluations = 26
+    for k in range(2):
+        if np.isfinite(second if k else lowest):
+            value, n = minimise(REAL, starts[k], hits, light, effort)
+            n_evaluations += n
+            if value < nll:
+                nll = value
+                at[:] = starts[k]
+    return nll, n_evaluations
+
+
+@kernel
 def fit_track(
     hits: Hits, light: Light, guesses: FloatArray, effort: Effort, best: FloatArray
 ) -> tuple[float, int]:
@@ -197,7 +237,8 @@ def fit_track(
     The likelihood has several valleys. Two starts lead into different ones, and the lower end
     counts: the minimum of a rough likelihood without structure, and the best guess itself. A guess
     nearly as good as the first end is the fit of a neighbouring direction, and its valley is
-    followed; from farther off a blurred likelihood leads the way.
+    followed; from farther off a blurred likelihood leads the way. Where the map is fine, a fit with
+    a near guess also looks for a lower valley next to its own.
 
     Parameters
     ----------
@@ -236,6 +277,10 @@ def fit_track(
         if nll_other < nll:
             nll = nll_other
             at[:] = other
+    if effort.follow_far and not is_far:
+        # Guesses from far off lead to the same end; one fit that looks around is enough.
+        nll, n_other = _try_neighbours(nll, at, hits, light, effort)
+        n_evaluations += n_other
     best[:3] = hits.reference + at[0] * hits.basis[0] + at[1] * hits.basis[1]
     best[3] = at[2] / LIGHT_SPEED
     return nll, n_evaluations
