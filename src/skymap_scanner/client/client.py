@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None, *, runner_factory: str | None = None
 
 
 async def _run(options: ClientOptions) -> Ending:
-    from skymap_scanner.client.startup import StartupFile, wait_for_startup_file
+    from skymap_scanner.client.startup import is_over, wait_for_startup_file
     from skymap_scanner.client.stopping import Ending, stop_signal
     from skymap_scanner.client.supervisor import Supervisor
 
@@ -138,8 +138,7 @@ async def _run(options: ClientOptions) -> Ending:
             ending = await Supervisor(options, ENV, startup, stop).run()
         except BrokerError as error:
             # We may have slept through the end.
-            latest = StartupFile.read(options.startup_json)
-            if (latest.scan_id, latest.is_over) != (startup.scan_id, True):
+            if not is_over(options.startup_json, startup.scan_id):
                 raise
             ending = Ending(0, f"the scan is over; {error}")
         if ending.is_fatal and ENV.EWMS_PILOT_QUARANTINE_TIME and not stop.done():

@@ -21,6 +21,8 @@ __all__ = [
     "BrokerPlace",
     "StartupFile",
     "end_topic",
+    "is_over",
+    "mark_as_over",
     "queue_from_clients",
     "queue_to_clients",
     "wait_for_startup_file",
@@ -261,6 +263,15 @@ def _read_if_there(path: Path) -> StartupFile | None:
         if path.exists():
             raise
         return None
+
+
+def is_over(path: Path, scan_id: str) -> bool:
+    """Tell whether the startup JSON says that this scan has ended."""
+    try:
+        startup = StartupFile.read(path)
+    except InputError:
+        return False
+    return startup.scan_id == scan_id and startup.is_over
 
 
 async def wait_for_startup_file(path: Path, timeout_s: float) -> StartupFile:

@@ -186,8 +186,11 @@ class Supervisor:
     async def _do_tasks(self) -> None:
         """Take tasks and send outcomes, from when a child is ready: others may be so earlier."""
         await self._pool.has_begun.wait()
+        prefetch = self._pool.n_wanted
+        if not self._broker.adjusts_prefetch:  # then it must do for all children from the start
+            prefetch = self._n_workers * self._settings.EWMS_PILOT_PREFETCH
         self._consumer = await self._broker.consume(
-            queue_to_clients(self._scan_id), prefetch=self._pool.n_wanted
+            queue_to_clients(self._scan_id), prefetch=prefetch
         )
         self._outbox = Outbox(self._broker, self._consumer, self._queue)
         self._note_busy()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from skymap_scanner.plot.gnomonic import N_PIXELS, View
+from skymap_scanner.plot.region_lines import draw_region_lines
 from skymap_scanner.plot.style import (
     INK,
     LINE_50,
@@ -22,7 +24,6 @@ from skymap_scanner.plot.style import (
     headline,
     make_figure,
     map_colors,
-    region_mask,
     save,
     signed,
     subtitle,
@@ -41,16 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from matplotlib.tri import Triangulation
-    from numpy.typing import NDArray
-
     from skymap_scanner.result.scan_result import SkyScanResult
-    from skymap_scanner.units import FloatArray
 
 __all__ = ["choose_radius", "plot_zoom"]
 
-#: Samples across the picture [count].
-_N_PIXELS: Final = 600
 #: Half the width of the picture [rad]: at least, and at most (a gnomonic map stretches by 1/cos^2).
 _MIN_RADIUS: Final = 0.8 * DEG
 _MAX_RADIUS: Final = 30.0 * DEG
@@ -59,8 +54,6 @@ _MARGIN: Final = 1.4
 _MARKER_MARGIN: Final = 1.15
 #: A marker farther away than this many radii is not allowed to shrink the region.
 _MARKER_REACH: Final = 3.0
-#: A region of fewer pixels than this is drawn with their borders.
-_FEW_PIXELS: Final = 10
 #: Lengths of the scale bar [deg].
 _BAR_LENGTHS_DEG: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -115,12 +108,12 @@ def plot_zoom(
     radius = float(np.clip(radius, 0.01 * DEG, _MAX_RADIUS))
 
     figure = make_figure(6.4, 6.2)
-    view = _View(*result.best_dir, radius)
+    view = View(*result.best_dir, radius)
     axes = WCSAxes(figure, (0.13, 0.1, 0.7, 0.72), wcs=view.wcs)
     figure.add_axes(axes)
     plain = regions if regions.rule.floor_deg == 0.0 else find_regions(result, WILKS)
     image = _draw_pixels(axes, view, plain, summary.level90)
-    _draw_lines(axes, view, regions, plain)
+    draw_region_lines(axes, view, regions, plain)
     best = Marker(*result.best_dir, best_fit_label(summary))
     _draw_markers(axes, view, [best, *markers])
     _draw_scale_bar(axes, view)
@@ -162,42 +155,7 @@ def choose_radius(result: SkyScanResult, regions: SkyRegions, markers: Sequence[
     return min(radius, _MAX_RADIUS)
 
 
-class _View:
-    """A square of the tangent plane, and how its samples lie on the sky."""
-
-    def __init__(self, ra: float, dec: float, radius: float) -> None:
-        from astropy.wcs import WCS
-
-        self.center = (ra, dec)
-        self.radius = radius
-        #: Half the width in the tangent plane [rad].
-        self.half_width = float(np.tan(radius))
-        self.wcs = WCS(naxis=2)
-        self.wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-        self.wcs.wcs.cunit = ["deg", "deg"]
-        self.wcs.wcs.crval = [ra / DEG, dec / DEG]
-        self.wcs.wcs.crpix = [0.5 * (_N_PIXELS + 1)] * 2
-        step = 2.0 * self.half_width / _N_PIXELS / DEG
-        self.wcs.wcs.cdelt = [-step, step]
-
-    def samples(self) -> tuple[FloatArray, FloatArray]:
-        """Return right ascension and declination [rad] of all image pixels."""
-        position = np.arange(_N_PIXELS, dtype=float)
-        x, y = np.meshgrid(position, position)
-        return self.to_sky(x, y)
-
-    def to_sky(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return right ascension and declination [rad] of image pixels."""
-        ra_deg, dec_deg = self.wcs.all_pix2world(x, y, 0)
-        return ra_deg * DEG, dec_deg * DEG
-
-    def to_image(self, ra: FloatArray, dec: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Project directions [rad] of the hemisphere to image pixels."""
-        x, y = self.wcs.all_world2pix(ra / DEG, dec / DEG, 0)
-        return x, y
-
-
-def _draw_pixels(axes: Any, view: _View, plain: SkyRegions, level90: float) -> Any:
+def _draw_pixels(axes: Any, view: View, plain: SkyRegions, level90: float) -> Any:
     ts = plain.ts_at(*view.samples())
     ts[~np.isfinite(ts)] = np.nan
     return axes.imshow(
@@ -209,77 +167,7 @@ def _draw_pixels(axes: Any, view: _View, plain: SkyRegions, level90: float) -> A
     )
 
 
-def _draw_lines(axes: Any, view: _View, regions: SkyRegions, plain: SkyRegions) -> None:
-    """Draw the edges of the 50 % and 90 % regions."""
-    level50, level90 = regions.level(0.5), regions.level(0.9)
-    ts = regions.ts_at(*view.samples())
-    inside50, inside90 = region_mask(ts, level50), region_mask(ts, level90)
-    is_coarse = any(_is_of_few_pixels(regions, plain, level) for level in (level50, level90))
-    if not is_coarse and not _touch(inside90, ~np.isfinite(ts)):
-        _draw_smooth_lines(axes, view, regions, {level50: LINE_50, level90: LINE_90})
-        return
-    # the smaller region on top and in a thinner line: both are seen where they share a border
-    for inside, color, width in ((inside90, LINE_90, 2.8), (inside50, LINE_50, 1.4)):
-        if not inside.all():
-            axes.contour(inside.astype(float), levels=[0.5], colors=[color], linewidths=width)
-
-
-def _is_of_few_pixels(regions: SkyRegions, plain: SkyRegions, level: float) -> bool:
-    """Tell whether a region consists of a few pixels as scanned, in however many cells.
-
-    Parts of a pixel share its value: one that holds a large part of the region is a large pixel.
-    """
-    inside = regions.cells.take(regions.ts <= level)
-    _, pixel = np.unique(plain.ts_at(*inside.centers()), return_inverse=True)
-    area = np.bincount(pixel, inside.area)
-    return bool(_FEW_PIXELS * area.max() > area.sum())
-
-
-def _touch(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
-    """Tell whether a sample of one part of the picture is next to one of another part."""
-    beside = one[1:] & other[:-1], one[:-1] & other[1:]
-    above = one[:, 1:] & other[:, :-1], one[:, :-1] & other[:, 1:]
-    return any(bool(pairs.any()) for pairs in (*beside, *above))
-
-
-def _draw_smooth_lines(
-    axes: Any, view: _View, regions: SkyRegions, levels: dict[float, str]
-) -> None:
-    """Draw contours, given as TS -> colour, on triangles between the centres of cells."""
-    from matplotlib.tri import Triangulation
-
-    ra, dec = regions.cells.centers()
-    distance = angular_distance(ra, dec, *view.center)
-    # cells whose centres lie around the picture hold up the surface at its edges
-    reach = np.sqrt(2.0) * view.radius + 2.0 * np.sqrt(regions.cells.area)
-    near = distance < np.minimum(reach, 80.0 * DEG)
-    if np.count_nonzero(near) < 4:
-        return
-    # far above the levels the height does not matter, but infinity would spoil the interpolation
-    heights = np.minimum(regions.ts[near], 10.0 * max(levels) + 10.0)
-    triangles = Triangulation(*view.to_image(ra[near], dec[near]))
-    triangles.set_mask(_leaves_scanned(triangles, view, regions))
-    axes.tricontour(
-        triangles,
-        heights,
-        levels=sorted(levels),
-        colors=[levels[level] for level in sorted(levels)],
-        linewidths=1.8,
-    )
-
-
-def _leaves_scanned(triangles: Triangulation, view: _View, regions: SkyRegions) -> Any:
-    """Tell for each triangle whether its centre or the middle of an edge was not scanned."""
-    x, y = triangles.x[triangles.triangles], triangles.y[triangles.triangles]
-    probes = [[0, 1, 2], [0, 1], [1, 2], [2, 0]]
-    outside = [
-        ~np.isfinite(regions.ts_at(*view.to_sky(x[:, corners].mean(1), y[:, corners].mean(1))))
-        for corners in probes
-    ]
-    return np.any(outside, axis=0)
-
-
-def _draw_markers(axes: Any, view: _View, markers: Sequence[Marker]) -> None:
+def _draw_markers(axes: Any, view: View, markers: Sequence[Marker]) -> None:
     shapes = ("+", "*", "x", "D", "P")
     sizes = (13.0, 13.0, 9.0, 7.0, 8.0)
     for number, marker in enumerate(markers):
@@ -308,17 +196,17 @@ def _draw_markers(axes: Any, view: _View, markers: Sequence[Marker]) -> None:
             artist.set_path_effects(halo(3.5))
 
 
-def _draw_scale_bar(axes: Any, view: _View) -> None:
-    per_degree = _N_PIXELS / (2.0 * view.half_width / DEG)
-    lengths = [length for length in _BAR_LENGTHS_DEG if length * per_degree < 0.3 * _N_PIXELS]
+def _draw_scale_bar(axes: Any, view: View) -> None:
+    per_degree = N_PIXELS / (2.0 * view.half_width / DEG)
+    lengths = [length for length in _BAR_LENGTHS_DEG if length * per_degree < 0.3 * N_PIXELS]
     length_deg = max(lengths, default=_BAR_LENGTHS_DEG[0])
-    start, height = 0.05 * _N_PIXELS, 0.05 * _N_PIXELS
+    start, height = 0.05 * N_PIXELS, 0.05 * N_PIXELS
     end = start + length_deg * per_degree
     (line,) = axes.plot([start, end], [height, height], color=INK, linewidth=2.2, zorder=5)
     line.set_path_effects(halo(4.0))
     text = axes.text(
         0.5 * (start + end),
-        height + 0.012 * _N_PIXELS,
+        height + 0.012 * N_PIXELS,
         f"{length_deg:g}°",
         ha="center",
         va="bottom",
@@ -329,9 +217,9 @@ def _draw_scale_bar(axes: Any, view: _View) -> None:
     text.set_path_effects(halo())
 
 
-def _draw_coordinates(axes: Any, view: _View) -> None:
-    axes.set_xlim(-0.5, _N_PIXELS - 0.5)
-    axes.set_ylim(-0.5, _N_PIXELS - 0.5)
+def _draw_coordinates(axes: Any, view: View) -> None:
+    axes.set_xlim(-0.5, N_PIXELS - 0.5)
+    axes.set_ylim(-0.5, N_PIXELS - 0.5)
     if 0.5 * np.pi - abs(view.center[1]) < 1.5 * view.radius:
         _draw_polar_coordinates(axes, view)
         return
@@ -348,7 +236,7 @@ def _draw_coordinates(axes: Any, view: _View) -> None:
         coordinate.grid(color=INK, alpha=0.18, linewidth=0.6)
 
 
-def _draw_polar_coordinates(axes: Any, view: _View) -> None:
+def _draw_polar_coordinates(axes: Any, view: View) -> None:
     """Draw meridians and parallels with their values on them: at a pole, edges cannot."""
     for coordinate in axes.coords:
         coordinate.set_ticks_visible(False)
@@ -375,11 +263,11 @@ def _draw_polar_coordinates(axes: Any, view: _View) -> None:
     axes.text(0.5, -0.03, below, transform=axes.transAxes, ha="center", va="top", fontsize=9)
 
 
-def _write(axes: Any, view: _View, ra: float, dec: float, words: str) -> None:
+def _write(axes: Any, view: View, ra: float, dec: float, words: str) -> None:
     """Put a few words at a direction, if it lies well inside of the picture."""
     x, y = view.to_image(np.array([ra]), np.array([dec]))
-    away = max(abs(x[0] - 0.5 * _N_PIXELS), abs(y[0] - 0.5 * _N_PIXELS))
-    if away < 0.46 * _N_PIXELS:
+    away = max(abs(x[0] - 0.5 * N_PIXELS), abs(y[0] - 0.5 * N_PIXELS))
+    if away < 0.46 * N_PIXELS:
         text = axes.text(
             x[0], y[0], words, fontsize=8, ha="center", va="center", color=INK, zorder=5
         )

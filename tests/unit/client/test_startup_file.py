@@ -15,6 +15,7 @@ from hypothesis import given
 from skymap_scanner.client.startup import (
     BrokerPlace,
     StartupFile,
+    is_over,
     mark_as_over,
     wait_for_startup_file,
 )
@@ -145,6 +146,16 @@ def test_the_end_of_a_scan_is_marked_in_its_own_file_only(tmp_path: Path) -> Non
     assert StartupFile.read(path) == SHORT
     mark_as_over(path, "s")
     assert StartupFile.read(path) == replace(SHORT, is_over=True)
+
+
+def test_a_client_that_lost_the_broker_can_tell_whether_its_scan_is_over(tmp_path: Path) -> None:
+    path = tmp_path / "startup.json"
+    assert not is_over(path, "s")
+    SHORT.write(path)
+    assert not is_over(path, "s")
+    mark_as_over(path, "s")
+    assert is_over(path, "s")
+    assert not is_over(path, "another scan")
 
 
 def test_a_client_waits_for_the_scan_after_the_one_that_is_over(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ import pytest
 from matplotlib.tri import Triangulation
 
 from skymap_scanner.plot import plot_all_sky, plot_zoom, zoom
+from skymap_scanner.plot.gnomonic import View
+from skymap_scanner.plot.region_lines import _leaves_scanned
 from skymap_scanner.plot.style import LINE_50, LINE_90, Marker, signed
-from skymap_scanner.plot.zoom import _leaves_scanned, _View, choose_radius
+from skymap_scanner.plot.zoom import choose_radius
 from skymap_scanner.result.levels import WILKS
 from skymap_scanner.result.regions import find_regions
 from skymap_scanner.sky.healpix import pixel_at, pixel_centers
@@ -101,7 +103,7 @@ def test_the_noise_of_a_convolution_is_not_drawn(tmp_path: Path) -> None:
 
 
 def test_triangles_over_what_was_not_scanned_are_left_out() -> None:
-    view = _View(0.0, 0.0, 15.0 * DEG)
+    view = View(0.0, 0.0, 15.0 * DEG)
     hole = pixel_at(8, [0.0], [0.0])
     ipix = np.setdiff1d(np.arange(768), hole)
     regions = find_regions(map_of({8: pixel_rows(ipix, np.full(767, 5.0))}), WILKS)
