@@ -204,7 +204,8 @@ class ScanState:
             return []
         reason = f"{event.kind}: {event.reason}"
         self._failures.add(event.key, event.attempt, reason)
-        if event.attempt >= self.max_attempts:
+        # Lost: as many clients as there are attempts have vanished with it already.
+        if event.attempt >= self.max_attempts or event.kind == "lost":
             return self._record(level, row, event.key, Fit.failed(reason))
         level.attempts[row, variation] = event.attempt + 1
         parent = self._map.parents(level, np.array([event.key[1]]))[0]

@@ -341,11 +341,19 @@ def test_stale_failure_triggers_no_second_resend(make_state: MakeState) -> None:
 def test_result_of_an_earlier_attempt_is_as_good_as_any(make_state: MakeState) -> None:
     state = make_state("1:0")
     state.handle(ScanStarted())
-    state.handle(TaskFailedReceived((1, 3, 0), 1, "lost", "no sign of life"))
+    state.handle(TaskFailedReceived((1, 3, 0), 1, "timeout", "1800 s"))
     state.handle(FitReceived((1, 3, 0), fit_of(5.0)))
     assert state.n_failed == 0
     assert state.handle(TaskFailedReceived((1, 3, 0), 2, "crash", "")) == []
     assert state.failed_variations() == []
+
+
+def test_what_takes_its_clients_along_is_not_sent_again(make_state: MakeState) -> None:
+    state = make_state("1:0", max_attempts=3)
+    state.handle(ScanStarted())
+    assert state.handle(TaskFailedReceived((1, 3, 0), 1, "lost", "3 clients vanished")) == []
+    [failed] = state.failed_variations()
+    assert failed.reasons == ("attempt 1: lost: 3 clients vanished",)
 
 
 def test_one_attempt_means_one(make_state: MakeState) -> None:
