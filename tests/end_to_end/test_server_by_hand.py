@@ -211,7 +211,7 @@ def test_progress_comes_by_the_clock_also_when_nothing_else_does(
     served = finish(
         start_server(
             programs, event_file, *IDLE, "--nsides", "1:0",
-            SKYSCAN_PROGRESS_INTERVAL_SEC="0.2", SKYSCAN_MQ_TIMEOUT_FROM_CLIENTS="2",
+            SKYSCAN_PROGRESS_INTERVAL_SEC="0.2", SKYSCAN_MQ_TIMEOUT_FROM_CLIENTS="6",
         )
     )  # fmt: skip
     assert served.returncode == 10
