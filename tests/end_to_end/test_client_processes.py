@@ -204,6 +204,25 @@ def test_killed_children_are_replaced_and_nothing_is_lost(tmp_path: Path) -> Non
     asyncio.run(scenario())
 
 
+def test_a_client_goes_on_with_its_scan_when_another_takes_its_startup_json(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        async with running_scan(tmp_path) as scan:
+            client = scan.start_client()
+            await scan.publish(task(1))
+            await scan.listen_until(1)
+            (tmp_path / "startup.json").write_text("{}")
+            (child,) = children_of(client.pid)
+            os.kill(child, signal.SIGKILL)
+            await until(lambda: children_of(client.pid) not in ([], [child]))
+            await scan.publish(task(2), task(3))
+            await scan.listen_until(3)
+            scan.assert_done([1, 2, 3])
+
+    asyncio.run(scenario())
+
+
 def test_tasks_of_a_killed_client_go_to_another(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_scan(tmp_path, {"delay_s": "0.05"}) as scan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -268,3 +269,23 @@ def test_a_scan_that_cannot_begin_leaves_earlier_files_alone(
         )
         assert finish(again).returncode == 13
     assert manifest.read_bytes() == before
+
+
+def test_what_is_known_is_saved_before_clients_are_waited_for(
+    programs: Programs, event_file: Path
+) -> None:
+    server = start_server(programs, event_file, *SLOW, *LONGER)
+    client = start_client(programs)
+    log = programs.folder / "startup.json"
+    wait_for(log.exists, "the startup JSON")
+    wait_for(lambda: children(programs), "a child")
+    time.sleep(1.0)  # some pixels
+    kill(client.pid, signal.SIGSTOP)  # its bye is waited for
+    try:
+        kill(server.pid, signal.SIGTERM)
+        wait_for((programs.folder / f"{NAME}_2_8.npz").exists, "a partial map", limit_s=4.0)
+    finally:
+        kill(server.pid)
+        kill(client.pid)
+    finish(server)
+    assert not SkyScanResult.read_npz(programs.folder / f"{NAME}_2_8.npz").header.is_complete

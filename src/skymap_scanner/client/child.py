@@ -1,7 +1,8 @@
 """The process that reconstructs: ``python -m skymap_scanner.client.child``, one per task slot.
 
-It builds event and reconstruction once, then turns tasks into outcomes until its supervisor closes
-the pipe, kills it, or dies. Whatever a reconstruction reads or prints, the pipes stay clean.
+It builds event and reconstruction once, from the startup JSON that comes first through the pipe,
+then turns tasks into outcomes until its supervisor closes the pipe, kills it, or dies. Whatever a
+reconstruction reads or prints, the pipes stay clean.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ def _ignore_polite_signals() -> None:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="skymap_scanner.client.child", description=__doc__)
-    parser.add_argument("startup_json", type=Path)
+    # Its content comes through the pipe: the file may be that of another scan by now.
+    parser.add_argument("startup_json", help="shows in lists of processes whose child this is")
     parser.add_argument("--worker", required=True, help="name in messages")
     parser.add_argument("--supervisor", type=int, required=True, help="process id")
     parser.add_argument("--runner-factory", required=True, help="module:function")
@@ -157,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _write_all(replies, pack_reply(answer))
 
     try:
-        startup = StartupFile.read(options.startup_json)
+        startup = StartupFile.from_json(read_task(tasks) or b"")
         runner = load_factory(options.runner_factory)(startup)
     except Exception as error:
         logger.exception("cannot prepare the reconstruction")

@@ -1,9 +1,9 @@
 """Frames on the pipes between a supervisor and its children.
 
-To the child: ``length u32 | task``. From it: ``length u32 | kind u8 | runtime f64 [s] | body``, one
-per task and in the order of the tasks, written at once, so that the supervisor always knows which
-task a dying child was at. Task and body are messages as they travel through the queues (JSON), so
-the supervisor passes them on unread.
+To the child: ``length u32 | content``, first the startup JSON, then tasks. From it: ``length u32 |
+kind u8 | runtime f64 [s] | body``, one per task and in the order of the tasks, written at once, so
+that the supervisor always knows which task a dying child was at. Task and body are messages as they
+travel through the queues (JSON), so the supervisor passes them on unread.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Reply(NamedTuple):
 
 
 def pack_task(body: bytes) -> bytes:
-    """Return the frame of a task."""
+    """Return the frame of a task, or of the startup JSON."""
     return _LENGTH.pack(len(body)) + body
 
 

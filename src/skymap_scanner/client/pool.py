@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -62,6 +62,8 @@ class PoolPlan:
         Time for one task; then its child is killed [s].
     min_depth : int
         Tasks held per child at least, the one in progress included.
+    startup : bytes
+        The startup JSON, for the children.
     """
 
     n_children: int
@@ -69,6 +71,7 @@ class PoolPlan:
     environment: Mapping[str, str]
     task_timeout_s: float
     min_depth: int = 1
+    startup: bytes = b""
 
 
 class Pool:
@@ -95,6 +98,7 @@ class Pool:
                 environment=plan.environment,
                 owner=self,
                 task_timeout_s=plan.task_timeout_s,
+                startup=plan.startup,
             )
             for number in range(plan.n_children)
         ]
@@ -104,7 +108,8 @@ class Pool:
         self.has_begun = asyncio.Event()
         #: Mean time per task [s]; NaN before the first.
         self._mean_runtime_s = math.nan
-        self._n_start_failures = 0
+        #: Slot number -> how often its child could not start since any child was ready.
+        self._start_failures: Counter[int] = Counter()
 
     @property
     def depth(self) -> int:
@@ -163,7 +168,7 @@ class Pool:
     def on_ready(self, slot: Slot) -> None:
         """Note that a child takes tasks."""
         logger.info("child %d is ready", slot.number)
-        self._n_start_failures = 0
+        self._start_failures.clear()
         self.has_begun.set()
         self._hand_out()
 
@@ -187,12 +192,13 @@ class Pool:
         self._hand_out()
 
     def on_start_failure(self, slot: Slot, reason: str) -> None:
-        """Count; too many in a row end the client, unless another child works."""
-        self._n_start_failures += 1
+        """Count; too many in a row end the client, unless another child works or may do so yet."""
+        self._start_failures[slot.number] += 1
         logger.error("child %d could not start: %s", slot.number, reason)
-        is_hopeless = not any(other.is_ready for other in self._slots)
-        if self._n_start_failures >= MAX_START_FAILURES and is_hopeless:
+        n = self._start_failures.total()
+        have_all_failed = len(self._start_failures) == len(self._slots)
+        is_any_ready = any(other.is_ready for other in self._slots)
+        if n >= MAX_START_FAILURES and have_all_failed and not is_any_ready:
             self._owner.on_hopeless(
-                f"no reconstruction can be started ({MAX_START_FAILURES} children in a row "
-                f"failed): {reason}"
+                f"no reconstruction can be started ({n} children in a row failed): {reason}"
             )

@@ -95,6 +95,8 @@ class Slot:
         Is told what happens.
     task_timeout_s : float
         Time for one task; then the child is killed [s].
+    startup : bytes
+        The startup JSON, the first that the child is sent.
     """
 
     def __init__(
@@ -105,8 +107,10 @@ class Slot:
         environment: Mapping[str, str],
         owner: SlotOwner,
         task_timeout_s: float,
+        startup: bytes = b"",
     ) -> None:
         self.number = number
+        self._startup = startup
         self._command = command
         self._environment = environment
         self._owner = owner
@@ -122,6 +126,8 @@ class Slot:
         #: When the task in progress (or the child) began, on the loop's clock [s].
         self._begun = 0.0
         self._is_timed_out = False
+        #: Whether the last child ended before its first task.
+        self._is_start_failure = False
         #: The task for which the child was killed.
         self._overdue: Delivery | None = None
         self._unable_reason = ""
@@ -168,9 +174,10 @@ class Slot:
             try:
                 await self._run_once()
             except OSError as error:
+                self._is_start_failure = True
                 reason = f"cannot start a child process: {error.strerror or error}"
                 self._owner.on_start_failure(self, reason)
-            if self._was_ready:
+            if not self._is_start_failure:
                 pause_s = _SHORTEST_PAUSE_S
                 continue
             await asyncio.sleep(pause_s)
@@ -179,6 +186,7 @@ class Slot:
     async def _run_once(self) -> None:
         """Start a child, relay until it ends, report how it ended."""
         self._is_ready = self._was_ready = self._has_replied = self._is_timed_out = False
+        self._is_start_failure = False
         self._unable_reason = ""
         self._tail.clear()
         self._begun = asyncio.get_running_loop().time()
@@ -191,6 +199,8 @@ class Slot:
             # A process group of its own, so that what it starts can be killed with it.
             start_new_session=True,
         )
+        if process.stdin is not None:
+            process.stdin.write(pack_task(self._startup))
         replies = asyncio.create_task(self._relay_replies(process))
         words = asyncio.create_task(self._relay_stderr(process))
         try:
@@ -230,6 +240,7 @@ class Slot:
         self._is_ready = False
         end = describe_end(process.returncode or 0, bytes(self._tail))
         if not self._was_ready or (not self._tasks and not self._has_replied):
+            self._is_start_failure = True
             if self._is_timed_out:
                 end = "took too long to start"
             self._owner.on_start_failure(self, self._unable_reason or end)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from skymap_scanner.exceptions import FormatError, InputError, SkymapScannerError, UsageError
-from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.files import open_regular, write_bytes_atomically
 from skymap_scanner.scan.message_types import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -199,13 +199,11 @@ class StartupFile:
 
         Raises
         ------
-        UsageError
-            When it cannot be read.
-        FormatError
-            When it is not a startup JSON of this release.
+        UsageError, FormatError
+            When it cannot be read or is not a startup JSON of this release.
         """
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 data = file.read(_MAX_BYTES + 1)
         except OSError as error:
             raise UsageError(
@@ -259,10 +257,10 @@ def _read_if_there(path: Path) -> StartupFile | None:
     """Read a startup JSON; None when there is none, or no more."""
     try:
         return StartupFile.read(path)
-    except UsageError:
-        if path.exists():
-            raise
-        return None
+    except InputError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
 
 
 def is_over(path: Path, scan_id: str) -> bool:

@@ -135,6 +135,7 @@ class Supervisor:
                 environment=_child_environment(os.environ),
                 task_timeout_s=settings.EWMS_PILOT_TASK_TIMEOUT,
                 min_depth=settings.EWMS_PILOT_PREFETCH,
+                startup=startup.to_json().encode(),
             ),
             self,
         )

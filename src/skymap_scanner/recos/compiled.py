@@ -143,7 +143,9 @@ def _is_usable(folder: Path) -> bool:
     """Make a folder if need be, and tell whether files can be made in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 16))  # on a full disk only empty files can be made
+            file.flush()
             return True
     except OSError:
         return False

@@ -82,13 +82,15 @@ class SendPixels:
 class Resend:
     """Instruction: send one pixel variation again as its `attempt`-th try.
 
-    `parent`, shape (5,), is the row of `SendPixels.parents` that its pixel had.
+    `parent`, shape (5,), is the row of `SendPixels.parents` that its pixel had. One that is to go
+    `alone` is sent when no other such one is on its way.
     """
 
     key: TaskKey
     attempt: int
     level: int
     parent: FloatArray
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

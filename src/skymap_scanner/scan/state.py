@@ -204,12 +204,15 @@ class ScanState:
             return []
         reason = f"{event.kind}: {event.reason}"
         self._failures.add(event.key, event.attempt, reason)
-        # Lost: as many clients as there are attempts have vanished with it already.
-        if event.attempt >= self.max_attempts or event.kind == "lost":
+        if event.attempt >= self.max_attempts:
             return self._record(level, row, event.key, Fit.failed(reason))
-        level.attempts[row, variation] = event.attempt + 1
+        # Lost: several clients have vanished with it, or with another one that they held beside it.
+        # The last attempt, one at a time, tells which.
+        is_lost = event.kind == "lost"
+        attempt = self.max_attempts if is_lost else event.attempt + 1
+        level.attempts[row, variation] = attempt
         parent = self._map.parents(level, np.array([event.key[1]]))[0]
-        return [Resend(event.key, event.attempt + 1, level.level, parent)]
+        return [Resend(event.key, attempt, level.level, parent, alone=is_lost)]
 
     def _take_late(self, _event: Event) -> list[Instruction]:
         self.n_late += 1

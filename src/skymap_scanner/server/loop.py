@@ -122,6 +122,8 @@ class ScanLoop:
         self._backlog: deque[Iterator[list[bytes]]] = deque()
         #: Further attempts; they go before the backlog, which waits for them when it is full.
         self._resends: deque[Resend] = deque()
+        #: Tasks that may take their clients along; the first of them is on its way.
+        self._suspects: deque[Resend] = deque()
         self._is_finished = False
         self._aborted_because = ""
         #: Seconds that clients spent on fits, as they report it.
@@ -184,6 +186,10 @@ class ScanLoop:
             match instruction:
                 case SendPixels():
                     self._backlog.append(self._tasks.batches(instruction))
+                case Resend(alone=True):
+                    self._suspects.append(instruction)
+                    if len(self._suspects) == 1:
+                        self._resends.append(instruction)
                 case Resend():
                     self._resends.append(instruction)
                 case LevelDone(nside=nside):
@@ -206,6 +212,10 @@ class ScanLoop:
         return self._tasks.n_made - self._state.n_done
 
     async def _publish_batch(self) -> None:
+        while self._suspects and self._state.has_outcome(self._suspects[0].key):
+            self._suspects.popleft()
+            if self._suspects:
+                self._resends.append(self._suspects[0])
         if self._resends:
             n = min(len(self._resends), _MAX_RESENDS)
             again = [self._tasks.again(self._resends.popleft()) for _ in range(n)]

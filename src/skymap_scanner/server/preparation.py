@@ -127,6 +127,8 @@ def prepare_scan(
             "detector": event.detector.source,
         },
     )
+    # Clients that are started early would take one of an earlier scan for ours.
+    request.client_startup_json.unlink(missing_ok=True)
     return ScanPlan(
         request=request,
         settings=settings,
@@ -181,8 +183,6 @@ def _check_startup_path(request: ScanRequest) -> None:
             found=str(path),
             wanted="a new file or the startup JSON of an earlier scan",
         )
-    # Clients that are started early would take one of an earlier scan for ours.
-    path.unlink()
 
 
 def _may_be_replaced(path: Path) -> bool:

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 #: What belongs to a map.
 _SUFFIXES: Final = (".npz", ".json", *(f"_{kind}.png" for kind in PICTURES))
+#: How the manifest of an earlier map is called.
+_MANIFEST: Final = "_scan-manifest.json"
 
 
 class ResultFiles:
@@ -43,7 +45,8 @@ class ResultFiles:
         self._metadata = EventMetadata(
             event.run_id, event.event_id, event.event_type, event.mjd, plan.is_real
         )
-        self._has_written = False
+        #: What tells the file that we wrote last from that of another scan.
+        self._last_written: tuple[int, ...] | None = None
 
     def result_of(self, pixels: NSidesDict, *, is_complete: bool) -> SkyScanResult:
         """Make the result of the pixels that are done."""
@@ -56,6 +59,10 @@ class ResultFiles:
             reco_options=reco.describe_options(),
             software=f"skymap-scanner {__version__}",
         )
+
+    def has_complete_map(self) -> bool:
+        """Tell whether a complete map, of whichever scan, is in the output folder."""
+        return _is_complete(self._plan.folders.result_file(".npz"))
 
     def write_partial(self, result: SkyScanResult, manifest: ScanManifest) -> None:
         """Write what there is; a full disk is a warning, the scan goes on."""
@@ -100,15 +107,15 @@ class ResultFiles:
         """
         folders = self._plan.folders
         with contextlib.suppress(OSError):  # the files that are written now fail the same way
-            if not self._has_written and not result.header.is_complete:
+            if not result.header.is_complete and _stamp(folders) != self._last_written:
                 _set_aside(folders)
             for kind in PICTURES:
                 folders.picture(kind).unlink(missing_ok=True)
-        self._has_written = True
         files = self._write(result, folders.output)
+        self._last_written = _stamp(folders)
         if result.header.is_complete:
             with contextlib.suppress(OSError):
-                for suffix in _SUFFIXES:
+                for suffix in (*_SUFFIXES, _MANIFEST):
                     _previous(folders, suffix).unlink(missing_ok=True)
         return files
 
@@ -125,15 +132,30 @@ def _previous(folders: Folders, suffix: str) -> Path:
     return folders.result_file(f"_previous{suffix}")
 
 
+def _stamp(folders: Folders) -> tuple[int, ...] | None:
+    """Return what a file that is written anew does not share with the one before."""
+    try:
+        status = folders.result_file(".npz").stat()
+    except OSError:
+        return None
+    return (status.st_ino, status.st_mtime_ns)
+
+
+def _is_complete(path: Path) -> bool:
+    """Tell whether a file is a complete map."""
+    try:
+        return path.exists() and SkyScanResult.read_npz(path).header.is_complete
+    except SkymapScannerError:
+        return False
+
+
 def _set_aside(folders: Folders) -> None:
     """Rename the files of an earlier scan if its map is complete."""
-    path = folders.result_file(".npz")
-    try:
-        if not path.exists() or not SkyScanResult.read_npz(path).header.is_complete:
-            return
-    except SkymapScannerError:
+    if not _is_complete(folders.result_file(".npz")):
         return
     for suffix in _SUFFIXES:
         with contextlib.suppress(FileNotFoundError):
             folders.result_file(suffix).replace(_previous(folders, suffix))
+    with contextlib.suppress(FileNotFoundError):
+        folders.manifest.replace(_previous(folders, _MANIFEST))
     logger.info("the complete map of an earlier scan is kept as %s", _previous(folders, ".npz"))

@@ -153,19 +153,19 @@ class ScanSession:
                 try:
                     await first_to_end(*works)
                     reason = "the scan is complete"
-                    self._save_early()
                 except SkymapScannerError as error:
                     reason = str(error)
                     raise
                 finally:
+                    self._save_early()
                     await self._part_from_clients(loop, reason)
 
     def _save_early(self) -> None:
         """Write the map before the farewells, which may take seconds: kill us, it is there."""
+        result = self._files.result_of(self.state.nsides_dict(), is_complete=self.state.is_complete)
         with contextlib.suppress(SkymapScannerError):  # said when it is written again
-            self._files.write_final(
-                self._files.result_of(self.state.nsides_dict(), is_complete=True)
-            )
+            if result.n_pixels:
+                self._files.write_final(result)
 
     def _startup(self, place: BrokerPlace) -> StartupFile:
         plan, event = self.plan, self.plan.event
@@ -249,7 +249,8 @@ class ScanSession:
             if result.n_pixels:
                 files = self._files.write_final(result)
                 region = region_summary(result)
-            if self._loop is not None:  # a scan that never began leaves alone what is there
+            # A scan that came to nothing leaves alone what is there.
+            if self._loop is not None and (result.n_pixels or not self._files.has_complete_map()):
                 files["manifest"] = self.plan.folders.manifest
                 self._manifest_of(
                     result, end=str(error or "complete"), region=region, files=files

@@ -158,6 +158,17 @@ def test_a_child_that_never_starts_does_not_end_a_client_whose_other_child_works
     assert pool.n_wanted == 1  # none is held for the child that is not there
 
 
+def test_children_that_may_yet_start_are_waited_for() -> None:
+    pool, owner, slots = make_pool(3)
+    for number, slot in enumerate(slots):
+        slot.number, slot.is_ready = number, False
+    for slot in (slots[0], slots[1], slots[0], slots[1]):
+        pool.on_start_failure(as_slot(slot), "out of memory")
+        assert not owner.hopeless
+    pool.on_start_failure(as_slot(slots[2]), "out of memory")
+    assert owner.hopeless
+
+
 class RecordingBroker:
     """Says what was published and settled, in order; may be out of reach."""
 

@@ -110,7 +110,7 @@ def test_garbage_raises_our_error_only(garbage: bytes) -> None:
 
 def test_errors_name_the_file(tmp_path: Path) -> None:
     path = tmp_path / "startup.json"
-    with pytest.raises(UsageError, match=r"startup\.json"):
+    with pytest.raises(FormatError, match=r"startup\.json: the file cannot be read"):
         StartupFile.read(path)
     path.write_text("{")
     with pytest.raises(InputError, match=r"startup\.json.*not JSON"):

@@ -348,12 +348,22 @@ def test_result_of_an_earlier_attempt_is_as_good_as_any(make_state: MakeState) -
     assert state.failed_variations() == []
 
 
-def test_what_takes_its_clients_along_is_not_sent_again(make_state: MakeState) -> None:
+def test_what_may_take_its_clients_along_is_sent_once_more_and_alone(
+    make_state: MakeState,
+) -> None:
     state = make_state("1:0", max_attempts=3)
     state.handle(ScanStarted())
-    assert state.handle(TaskFailedReceived((1, 3, 0), 1, "lost", "3 clients vanished")) == []
+    lost = TaskFailedReceived((1, 3, 0), 1, "lost", "3 clients vanished")
+    [resend] = state.handle(lost)
+    assert isinstance(resend, Resend)
+    assert (resend.attempt, resend.alone) == (3, True)
+    assert state.handle(lost) == []  # said again: stale
+    assert state.handle(TaskFailedReceived((1, 3, 0), 3, "lost", "3 clients vanished")) == []
     [failed] = state.failed_variations()
-    assert failed.reasons == ("attempt 1: lost: 3 clients vanished",)
+    assert failed.reasons == (
+        "attempt 1: lost: 3 clients vanished",
+        "attempt 3: lost: 3 clients vanished",
+    )
 
 
 def test_one_attempt_means_one(make_state: MakeState) -> None:

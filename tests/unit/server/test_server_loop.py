@@ -209,6 +209,25 @@ def test_further_attempts_need_no_room(event: Event, monkeypatch: pytest.MonkeyP
     assert state.n_done == 12 * 16**2
 
 
+def test_tasks_that_may_kill_their_clients_go_one_at_a_time(event: Event) -> None:
+    """Twelve tasks were held by the same clients that vanished; one of them is to blame."""
+    order: list[tuple[int, int]] = []
+
+    def answer(task: Task) -> list[bytes]:
+        order.append((task.key[1], task.attempt))
+        if task.attempt == 1 or task.key[1] == 7:
+            return [encode(TaskFailed(SCAN_ID, task.key, task.attempt, "lost", "vanished", "w"))]
+        return answer_with_fit(task)
+
+    broker = MemoryBroker(answer)
+    loop, state = make_loop(event, broker, nsides="1:0")
+    asyncio.run(loop.run())
+    assert state.is_complete
+    assert [failed.ipix for failed in state.failed_pixels()] == [7]
+    assert order == [(ipix, 1) for ipix in range(12)] + [(ipix, 3) for ipix in range(12)]
+    assert broker.batch_sizes == [12] + 12 * [1]
+
+
 def test_the_end_is_broadcast_and_byes_are_waited_for(event: Event) -> None:
     broker = MemoryBroker()
     broker.answers.append(encode(WorkerHello(SCAN_ID, "w", "h", 1, 1, "0")))

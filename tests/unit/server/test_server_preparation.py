@@ -48,6 +48,16 @@ def test_startup_json_of_an_earlier_scan_is_removed(make_plan: MakePlan, tmp_pat
         assert not (tmp_path / "startup.json").exists()
 
 
+def test_a_scan_that_cannot_start_leaves_the_startup_json_of_another(
+    make_plan: MakePlan, tmp_path: Path
+) -> None:
+    path = tmp_path / "startup.json"
+    path.write_text('{"scan_id": "x"}')
+    with pytest.raises(InputError):
+        make_plan(event_file=tmp_path / "no.json")
+    assert path.exists()
+
+
 def test_no_other_file_is_taken_for_an_old_startup_json(
     make_plan: MakePlan, root: Path, tmp_path: Path
 ) -> None:

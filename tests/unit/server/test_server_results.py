@@ -103,6 +103,22 @@ def test_only_a_complete_map_replaces_a_complete_one(plan: ScanPlan, pixels: NSi
     assert not list(plan.folders.output.glob("*previous*"))
 
 
+def test_a_partial_map_never_replaces_the_complete_one_of_a_scan_beside(
+    plan: ScanPlan, pixels: NSidesDict
+) -> None:
+    ours, theirs = ResultFiles(plan), ResultFiles(plan)
+    partial = ours.result_of(pixels, is_complete=False)
+    ours.write_partial(partial, manifest_of(plan, partial))
+    complete = theirs.result_of(pixels, is_complete=True)
+    theirs.write_final(complete)
+    manifest_of(plan, complete).write(plan.folders.output)
+    assert ours.has_complete_map()
+    ours.write_partial(partial, manifest_of(plan, partial))
+    assert not ours.has_complete_map()
+    assert SkyScanResult.read_npz(plan.folders.result_file("_previous.npz")) == complete
+    assert plan.folders.result_file("_previous_scan-manifest.json").exists()
+
+
 def test_nothing_is_written_before_there_are_pixels(plan: ScanPlan) -> None:
     files = ResultFiles(plan)
     empty = files.result_of(NSidesDict(), is_complete=False)
