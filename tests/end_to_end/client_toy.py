@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skymap_scanner.client.client import main
@@ -91,6 +92,11 @@ def make(startup: StartupFile) -> Callable[[Seed, TaskKey], Fit]:
         os._exit(5)
     if options.get("start") == "hang" and "TOY_IS_WELL" not in os.environ:
         time.sleep(1000)
+    if options.get("start") == "hang the second time" and "TOY_IS_WELL" not in os.environ:
+        marker = Path(options["marker"])
+        if marker.exists():
+            time.sleep(1000)
+        marker.touch()
     behaviour_of = {
         int(ipix): name for name in BEHAVIOURS for ipix in options.get(name, "").split()
     }

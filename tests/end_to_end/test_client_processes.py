@@ -160,6 +160,23 @@ def test_a_client_that_is_not_ready_takes_no_tasks(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_client_whose_child_does_not_come_back_gives_its_tasks_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        marker = str(tmp_path / "marker")
+        options = {"start": "hang the second time", "marker": marker, "exit": "0"}
+        async with running_scan(tmp_path, options) as scan:
+            await scan.publish(*map(task, range(6)))
+            first = scan.start_client(EWMS_PILOT_PREFETCH="4")
+            await scan.listen_until(1)  # its child has died and hangs now while it starts
+            assert [failed.key for failed in scan.failed] == [key_of(0)]
+            scan.start_client(TOY_IS_WELL="yes")
+            await scan.listen_until(6)
+            scan.assert_done(range(1, 6))
+            assert first.poll() is None
+
+    asyncio.run(scenario())
+
+
 def test_a_second_attempt_can_succeed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_scan(tmp_path, {"exit": "1", "times": "1"}) as scan:

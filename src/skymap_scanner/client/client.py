@@ -19,8 +19,8 @@ from skymap_scanner.logs import configure_logging
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from skymap_scanner.client.command import ClientOptions
     from skymap_scanner.client.stopping import Ending
-    from skymap_scanner.client.supervisor import ClientOptions
 
 __all__ = ["main", "parser"]
 
@@ -153,8 +153,8 @@ async def _run(options: ClientOptions) -> Ending:
 
 
 def _options(arguments: argparse.Namespace, runner_factory: str | None) -> ClientOptions:
+    from skymap_scanner.client.command import ClientOptions
     from skymap_scanner.client.reconstruction import DEFAULT_FACTORY
-    from skymap_scanner.client.supervisor import ClientOptions
 
     n_workers = arguments.workers
     if n_workers is None:

@@ -29,6 +29,9 @@ MAX_START_FAILURES: Final = 3
 _BUSY_S: Final = 0.05
 #: More are never held per child.
 _MAX_DEPTH: Final = 64
+#: Tasks wait so long for a child that is being replaced, looked after so often [s].
+_PATIENCE_S: Final = 10.0
+_LOOK_S: Final = 0.2
 #: Weight of the newest task in the mean time per task.
 _NEWEST: Final = 0.05
 
@@ -104,8 +107,9 @@ class Pool:
         ]
         #: Tasks that no child has got yet; the first is next.
         self._waiting: deque[Delivery] = deque()
-        #: Set once a child has been ready: before that a task would wait here for nothing.
-        self.has_begun = asyncio.Event()
+        #: Set while there is a child that takes tasks, or was one lately: else they would wait here
+        #: for nothing.
+        self.is_fit = asyncio.Event()
         #: Mean time per task [s]; NaN before the first.
         self._mean_runtime_s = math.nan
         #: Slot number -> how often its child could not start since any child was ready.
@@ -143,6 +147,20 @@ class Pool:
         for slot in self._slots:
             slot.check_time()
 
+    async def until_unfit(self) -> None:
+        """Wait until no child has taken tasks for a while; drop the tasks that are waiting then.
+
+        They are not settled: closing the consumer gives them back.
+        """
+        loop = asyncio.get_running_loop()
+        last_fit = loop.time()
+        while loop.time() - last_fit < _PATIENCE_S:
+            await asyncio.sleep(_LOOK_S)
+            if any(slot.is_ready for slot in self._slots):
+                last_fit = loop.time()
+        self.is_fit.clear()
+        self._waiting.clear()
+
     async def run(self) -> None:
         """Keep the children alive until cancelled; they are dead when this returns."""
         async with asyncio.TaskGroup() as group:
@@ -169,7 +187,7 @@ class Pool:
         """Note that a child takes tasks."""
         logger.info("child %d is ready", slot.number)
         self._start_failures.clear()
-        self.has_begun.set()
+        self.is_fit.set()
         self._hand_out()
 
     def on_reply(self, slot: Slot, delivery: Delivery, reply: Reply) -> None:  # noqa: ARG002

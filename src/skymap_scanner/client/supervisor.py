@@ -8,16 +8,15 @@ import logging
 import os
 import secrets
 import socket
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from skymap_scanner import __version__
 from skymap_scanner.broker import Delivery, make_broker
+from skymap_scanner.client.command import child_command, child_environment
 from skymap_scanner.client.outbox import Outbox
 from skymap_scanner.client.pipes import Reply, ReplyKind
 from skymap_scanner.client.pool import Pool, PoolPlan
-from skymap_scanner.client.reconstruction import DEFAULT_FACTORY
 from skymap_scanner.client.startup import end_topic, queue_from_clients, queue_to_clients
 from skymap_scanner.client.stopping import Ending
 from skymap_scanner.client.tasks import decode_task
@@ -35,54 +34,21 @@ from skymap_scanner.scan.messages import (
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import AsyncIterator, Coroutine, Mapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Coroutine
 
     from skymap_scanner.broker import Broker, Consumer
+    from skymap_scanner.client.command import ClientOptions
     from skymap_scanner.client.startup import StartupFile
     from skymap_scanner.config import Settings
     from skymap_scanner.scan.messages import FailureKind
 
-__all__ = ["ClientOptions", "Supervisor"]
+__all__ = ["Supervisor"]
 
 logger = logging.getLogger(__name__)
 
 _BEAT_S: Final = 10.0
 #: Leaving never takes longer, whatever hangs [s].
 _LEAVE_S: Final = 3.0
-#: Numeric libraries in a child must not use the cores of the others.
-_ONE_THREAD: Final = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-    ),
-    "1",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ClientOptions:
-    """What a client is told on its command line.
-
-    Attributes
-    ----------
-    startup_json : Path
-        Where the startup JSON is.
-    n_workers : int
-        Child processes.
-    debug_directory : Path, optional
-        Where input, output and log of each task are kept.
-    runner_factory : str
-        What makes the function that fits, as ``module:function``.
-    """
-
-    startup_json: Path
-    n_workers: int = 1
-    debug_directory: Path | None = None
-    runner_factory: str = DEFAULT_FACTORY
 
 
 @dataclass(slots=True)
@@ -131,8 +97,8 @@ class Supervisor:
         self._pool = Pool(
             PoolPlan(
                 n_children=options.n_workers,
-                command=_child_command(options, settings, self._worker),
-                environment=_child_environment(os.environ),
+                command=child_command(options, settings, self._worker),
+                environment=child_environment(os.environ),
                 task_timeout_s=settings.EWMS_PILOT_TASK_TIMEOUT,
                 min_depth=settings.EWMS_PILOT_PREFETCH,
                 startup=startup.to_json().encode(),
@@ -176,7 +142,7 @@ class Supervisor:
         )
         # Before the tasks: a client that comes after the end of the scan must not begin one.
         listener = await self._broker.listen(end_topic(self._scan_id))
-        await _until_one_fails(
+        await _side_by_side(
             self._pool.run(),
             self._await_end_of_scan(listener),
             self._do_tasks(),
@@ -185,17 +151,29 @@ class Supervisor:
         )
 
     async def _do_tasks(self) -> None:
-        """Take tasks and send outcomes, from when a child is ready: others may be so earlier."""
-        await self._pool.has_begun.wait()
+        """Take tasks and send outcomes while a child is fit for them; other clients may be else."""
+        while True:
+            await self._pool.is_fit.wait()
+            await self._take_part()
+            logger.warning("no child takes tasks: they were given back")
+
+    async def _take_part(self) -> None:
         prefetch = self._pool.n_wanted
         if not self._broker.adjusts_prefetch:  # then it must do for all children from the start
             prefetch = self._n_workers * self._settings.EWMS_PILOT_PREFETCH
-        self._consumer = await self._broker.consume(
-            queue_to_clients(self._scan_id), prefetch=prefetch
-        )
-        self._outbox = Outbox(self._broker, self._consumer, self._queue)
+        consumer = await self._broker.consume(queue_to_clients(self._scan_id), prefetch=prefetch)
+        outbox = Outbox(self._broker, consumer, self._queue)
+        self._consumer, self._outbox = consumer, outbox
         self._note_busy()
-        await _until_one_fails(self._take_tasks(self._consumer), self._outbox.run())
+        await _side_by_side(
+            self._take_tasks(consumer),
+            outbox.run(),
+            self._pool.until_unfit(),
+            until=asyncio.FIRST_COMPLETED,
+        )
+        await outbox.flush()
+        await consumer.close()
+        self._consumer = self._outbox = None
 
     async def _take_tasks(self, consumer: Consumer) -> None:
         while True:
@@ -358,36 +336,13 @@ def _broker_for(startup: StartupFile, settings: Settings) -> Broker:
     )
 
 
-def _child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return our environment without tokens, which no reconstruction needs, and with one thread."""
-    kept = {
-        name: value
-        for name, value in environment.items()
-        if not (name.startswith("SKYSCAN_") and name.endswith("_AUTH"))
-    }
-    return {**kept, **_ONE_THREAD}
-
-
-def _child_command(options: ClientOptions, settings: Settings, worker: str) -> list[str]:
-    command = [
-        *(sys.executable, "-m", "skymap_scanner.client.child"),
-        str(options.startup_json),
-        *("--worker", worker),
-        *("--supervisor", str(os.getpid())),
-        *("--runner-factory", options.runner_factory),
-        *("--log-level", settings.SKYSCAN_LOG),
-        *("--third-party-log-level", settings.SKYSCAN_LOG_THIRD_PARTY),
-    ]
-    if options.debug_directory is not None:
-        command += ["--debug-directory", str(options.debug_directory)]
-    return command
-
-
-async def _until_one_fails(*works: Coroutine[None, None, None]) -> None:
-    """Run coroutines side by side and raise what the first of them raises."""
+async def _side_by_side(
+    *works: Coroutine[None, None, None], until: str = asyncio.FIRST_EXCEPTION
+) -> None:
+    """Run coroutines together until the first of them fails (or ends); raise what it raises."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        done, _ = await asyncio.wait(tasks, return_when=until)
         for task in done:
             task.result()
     finally:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from skymap_scanner.client.command import child_environment
 from skymap_scanner.client.startup import BrokerPlace, StartupFile
-from skymap_scanner.client.supervisor import _child_environment
 from skymap_scanner.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def test_a_debug_directory_that_cannot_be_made_is_exit_2(tmp_path: Path) -> None
 
 
 def test_children_get_no_token_and_one_thread() -> None:
-    environment = _child_environment(
+    environment = child_environment(
         {
             "PATH": "/bin",
             "SKYSCAN_BROKER_AUTH": "secret",
