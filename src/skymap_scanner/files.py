@@ -35,7 +35,7 @@ def open_regular(path: Path) -> BinaryIO:
     Returns
     -------
     binary file
-        Buffered, so that it can ``peek``.
+        Open, at its beginning.
 
     Raises
     ------

@@ -23,6 +23,7 @@ __all__ = [
     "end_topic",
     "is_over",
     "mark_as_over",
+    "may_be_replaced",
     "queue_from_clients",
     "queue_to_clients",
     "wait_for_startup_file",
@@ -202,16 +203,8 @@ class StartupFile:
         UsageError, FormatError
             When it cannot be read or is not a startup JSON of this release.
         """
+        data = _read_bytes(path)
         try:
-            with open_regular(path) as file:
-                data = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise UsageError(
-                f"cannot read the startup JSON: {error.strerror or error}", place=str(path)
-            ) from error
-        try:
-            if len(data) > _MAX_BYTES:
-                raise FormatError("too long for a startup JSON", wanted=f"{_MAX_BYTES} bytes")
             return cls.from_json(data)
         except InputError as error:
             raise error.at(str(path)) from error
@@ -251,6 +244,37 @@ def mark_as_over(path: Path, scan_id: str) -> None:
             replace(startup, is_over=True).write(path)
     except SkymapScannerError as error:
         logger.warning("clients that start later will not know of the end: %s", error)
+
+
+def may_be_replaced(path: Path) -> bool:
+    """Tell whether an existing file is a startup JSON, of whatever release, or empty."""
+    try:
+        document = json.loads(_read_bytes(path) or b'{"scan_id": ""}')
+    except (InputError, ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and "scan_id" in document
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Return the content of a file that should be a startup JSON.
+
+    Raises
+    ------
+    UsageError, FormatError
+        When it cannot be read or is too long for one.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the startup JSON: {error.strerror or error}", place=str(path)
+        ) from error
+    if len(data) > _MAX_BYTES:
+        raise FormatError(
+            "too long for a startup JSON", place=str(path), wanted=f"{_MAX_BYTES} bytes"
+        )
+    return data
 
 
 def _read_if_there(path: Path) -> StartupFile | None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Ending", "stop_signal"]
+__all__ = ["Ending", "handle_stop_signals", "stop_signal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,23 @@ class Ending:
         return cls(128 + number, f"stopped by {number.name}")
 
 
+def handle_stop_signals(handle: Callable[[signal.Signals], None]) -> Callable[[], None]:
+    """Call `handle` at each SIGTERM and SIGINT; return what ends that, if need be again."""
+    loop = asyncio.get_running_loop()
+    installed: list[signal.Signals] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Only the main thread can handle signals; elsewhere (a notebook, a test) it goes without.
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.add_signal_handler(number, handle, number)
+            installed.append(number)
+
+    def step_aside() -> None:
+        while installed:
+            loop.remove_signal_handler(installed.pop())
+
+    return step_aside
+
+
 @contextlib.contextmanager
 def stop_signal() -> Iterator[asyncio.Future[signal.Signals]]:
     """Yield a future that holds the first SIGTERM or SIGINT once it has come.
@@ -36,21 +53,14 @@ def stop_signal() -> Iterator[asyncio.Future[signal.Signals]]:
     One handler serves all phases of the client: a signal that arrives between two phases would be
     lost if one removed its handler before the next has its own.
     """
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[signal.Signals] = loop.create_future()
+    stop: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
 
     def note(number: signal.Signals) -> None:
         if not stop.done():
             stop.set_result(number)
 
-    installed = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Only the main thread can handle signals; elsewhere (a notebook, a test) it goes without.
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-            loop.add_signal_handler(number, note, number)
-            installed.append(number)
+    step_aside = handle_stop_signals(note)
     try:
         yield stop
     finally:
-        for number in installed:
-            loop.remove_signal_handler(number)
+        step_aside()

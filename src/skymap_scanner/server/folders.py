@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["PICTURES", "Folders", "make_folder"]
+__all__ = ["MANIFEST_SUFFIX", "PICTURES", "Folders", "make_folder"]
 
 #: The pictures that lie beside a result.
 PICTURES: Final = ("all_sky", "zoom")
+#: What the name of a manifest ends with.
+MANIFEST_SUFFIX: Final = "_scan-manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Folders:
     @property
     def manifest(self) -> Path:
         """Path of the record of how the scan went."""
-        return self.output / f"{self.stem}_scan-manifest.json"
+        return self.output / f"{self.stem}{MANIFEST_SUFFIX}"
 
 
 def make_folder(path: Path, *, option: str) -> Path:

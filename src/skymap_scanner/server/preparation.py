@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from skymap_scanner.exceptions import EventError, FormatError, InputError, UsageError
-from skymap_scanner.files import open_regular
+from skymap_scanner.client.startup import may_be_replaced
+from skymap_scanner.exceptions import EventError, InputError, UsageError
 from skymap_scanner.server.folders import Folders, make_folder
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from skymap_scanner.config import Settings
     from skymap_scanner.event import Event
@@ -176,24 +174,13 @@ def _check_startup_path(request: ScanRequest) -> None:
     make_folder(path.absolute().parent, option="--client-startup-json")
     if not path.exists() and not path.is_symlink():
         return
-    if not _may_be_replaced(path):
+    if not may_be_replaced(path):
         raise UsageError(
             "something else is there and would be lost",
             place="--client-startup-json",
             found=str(path),
             wanted="a new file or the startup JSON of an earlier scan",
         )
-
-
-def _may_be_replaced(path: Path) -> bool:
-    """Tell whether a file is a startup JSON, of whatever release, or empty."""
-    try:
-        with open_regular(path) as file:
-            content = file.read()
-        document = json.loads(content or b'{"scan_id": ""}')
-    except (FormatError, OSError, ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and "scan_id" in document
 
 
 def _read_event(request: ScanRequest) -> Event:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from skymap_scanner import __version__
 from skymap_scanner.exceptions import OutputError, SkymapScannerError
 from skymap_scanner.result import EventMetadata, SkyScanResult, from_nsides_dict
-from skymap_scanner.server.folders import PICTURES
+from skymap_scanner.server.folders import MANIFEST_SUFFIX, PICTURES
 
 if TYPE_CHECKING:
     from skymap_scanner.pixels import NSidesDict
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 
 #: What belongs to a map.
 _SUFFIXES: Final = (".npz", ".json", *(f"_{kind}.png" for kind in PICTURES))
-#: How the manifest of an earlier map is called.
-_MANIFEST: Final = "_scan-manifest.json"
 
 
 class ResultFiles:
@@ -115,7 +113,7 @@ class ResultFiles:
         self._last_written = _stamp(folders)
         if result.header.is_complete:
             with contextlib.suppress(OSError):
-                for suffix in (*_SUFFIXES, _MANIFEST):
+                for suffix in (*_SUFFIXES, MANIFEST_SUFFIX):
                     _previous(folders, suffix).unlink(missing_ok=True)
         return files
 
@@ -157,5 +155,5 @@ def _set_aside(folders: Folders) -> None:
         with contextlib.suppress(FileNotFoundError):
             folders.result_file(suffix).replace(_previous(folders, suffix))
     with contextlib.suppress(FileNotFoundError):
-        folders.manifest.replace(_previous(folders, _MANIFEST))
+        folders.manifest.replace(_previous(folders, MANIFEST_SUFFIX))
     logger.info("the complete map of an earlier scan is kept as %s", _previous(folders, ".npz"))

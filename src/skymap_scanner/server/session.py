@@ -119,6 +119,8 @@ class ScanSession:
         self._files = ResultFiles(plan)
         self._started_s = started_s
         self._loop: ScanLoop | None = None
+        #: Files of the complete map, once they are written.
+        self._saved: dict[str, Path] = {}
 
     async def run(self) -> Outcome:
         """Scan and write the files; when the scan ends early, the map as far as it came."""
@@ -165,7 +167,8 @@ class ScanSession:
         result = self._files.result_of(self.state.nsides_dict(), is_complete=self.state.is_complete)
         with contextlib.suppress(SkymapScannerError):  # said when it is written again
             if result.n_pixels:
-                self._files.write_final(result)
+                files = self._files.write_final(result)
+                self._saved = files if self.state.is_complete else {}
 
     def _startup(self, place: BrokerPlace) -> StartupFile:
         plan, event = self.plan, self.plan.event
@@ -247,7 +250,7 @@ class ScanSession:
         region: RegionSummary | None = None
         try:
             if result.n_pixels:
-                files = self._files.write_final(result)
+                files = dict(self._saved) or self._files.write_final(result)
                 region = region_summary(result)
             # A scan that came to nothing leaves alone what is there.
             if self._loop is not None and (result.n_pixels or not self._files.has_complete_map()):

@@ -7,6 +7,7 @@ import contextlib
 import signal
 from typing import TYPE_CHECKING
 
+from skymap_scanner.client.stopping import handle_stop_signals
 from skymap_scanner.exceptions import ScanStoppedError
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["first_to_end", "stopped_by_signals"]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Signals that come together are one: ``timeout`` and some shells send theirs twice [s].
 _TOGETHER_S = 2.0
 
@@ -35,16 +35,7 @@ def stopped_by_signals() -> Iterator[asyncio.Future[None]]:
             stopped.set_exception(ScanStoppedError(f"the scan was stopped by {name}"))
             loop.call_later(_TOGETHER_S, step_aside)
 
-    def step_aside() -> None:
-        while installed:
-            loop.remove_signal_handler(installed.pop())
-
-    installed: list[signal.Signals] = []
-    for number in _SIGNALS:
-        # Only the main thread can handle signals; elsewhere (a notebook, a test) it goes without.
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-            loop.add_signal_handler(number, stop, number)
-            installed.append(number)
+    step_aside = handle_stop_signals(stop)
     try:
         yield stopped
     finally:
