@@ -2,8 +2,8 @@ r"""Fit the constants of the track likelihood to simulated first photons.
 
     python benchmarks/fit_light_model.py --photons 1500000 --tracks 600
 
-Second of the two scripts that made the defaults of `LightModel` and ``charge_softening``. Muons of
-5 TeV to 5 PeV (uniform in ln E) lose energy as our simulation lets them; modules at random places
+Second of the two scripts that made the defaults of `PandelConstants` and ``charge_softening``. Muons
+of 5 TeV to 5 PeV (uniform in ln E) lose energy as our simulation lets them; modules at random places
 around the track draw their photo-electrons from the histograms of `photon_histograms.py`: light of
 the bare track and of every single loss, so that the photons of one module are as unequal as real
 ones. The time of the first one, smeared by 2 ns and rounded to 1 ns, and the charge of all enter
@@ -45,7 +45,7 @@ from skymap_scanner.light.optics import (
 )
 from skymap_scanner.recos.likelihood.mpe import Light, light_parameters
 from skymap_scanner.recos.likelihood.pandel import load_pandel_table, lookup
-from skymap_scanner.recos.likelihood.track_model import LightModel, Noise, effective_photons
+from skymap_scanner.recos.likelihood.track_model import Noise, PandelConstants, effective_photons
 from skymap_scanner.simulation.cross_sections import PROCESSES
 from skymap_scanner.simulation.muon import MuonPassage, propagate_muon
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 N_FACTS: Final = 6
 #: Relative error of scattering and absorption between track and module.
 _ICE_ERROR: Final = 0.1
-_FREE: Final = tuple(asdict(LightModel()))
+_FREE: Final = tuple(asdict(PandelConstants()))
 #: Spread of a photo-electron's time in the photomultiplier [ns].
 _JITTER: Final = 2.0
 
@@ -194,21 +194,21 @@ class Problem:
         fraction = np.minimum(Noise().rate * Noise().window / np.maximum(sample[:, 4], 1.0), 0.5)
         self._noise = np.stack([fraction, fraction / Noise().window], axis=1)
 
-    def nll(self, model: LightModel, softening: float) -> float:
+    def nll(self, model: PandelConstants, softening: float) -> float:
         """Return the mean negative log-likelihood per module."""
         n_photons = effective_photons(self._sample[:, 4], softening)
         light = Light(self._layers[0], self._grid, model.as_array(), load_pandel_table())
         return float(_nll(self._sample, self._layers, n_photons, self._noise, light))
 
     def fit(
-        self, model: LightModel, softening: float, *, n_evaluations: int = 2500
-    ) -> tuple[LightModel, float]:
+        self, model: PandelConstants, softening: float, *, n_evaluations: int = 2500
+    ) -> tuple[PandelConstants, float]:
         """Return the constants of the largest likelihood, from a first guess.
 
         All are positive, so that their logarithms are fitted.
         """
 
-        def unpack(x: FloatArray) -> tuple[LightModel, float]:
+        def unpack(x: FloatArray) -> tuple[PandelConstants, float]:
             values = np.exp(x)
             changes = dict(zip(_FREE, values[:-1].tolist(), strict=True))
             return replace(model, **changes), float(values[-1])
@@ -252,7 +252,7 @@ def main() -> None:
     training = Problem(sample[~is_test], ices, rng)
     test = Problem(sample[is_test], ices, rng)
     print(f"{len(sample)} modules with light, {N_DELAY} bins of delay")
-    default = LightModel()
+    default = PandelConstants()
     model, softening = training.fit(default, 0.1, n_evaluations=arguments.evaluations)
     for name, value in asdict(model).items():
         print(f"{name:18} {value:.5g}   (default {getattr(default, name):g})")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = "skymap_scanner"
-BASE = {"exceptions", "units", "config", "pixels", "pixel_tables", "files", "logs"}
+BASE = {"exceptions", "units", "config", "pixels", "pixel_tables", "files", "logs", "compiled"}
 
 # Package -> what it may import; every package may import the base and itself.
 ALLOWED: dict[str, set[str]] = {

@@ -32,7 +32,7 @@ from skymap_scanner.units import LIGHT_SPEED, FloatArray
 if TYPE_CHECKING:
     from skymap_scanner.light.ice import IceModel
 
-__all__ = ["PATH_UNIT", "SCATTERING_UNIT", "LightModel", "PandelIce"]
+__all__ = ["PATH_UNIT", "SCATTERING_UNIT", "PandelConstants", "PandelIce"]
 
 #: Units of scattering coefficient [1/m] and light path [m] in the power laws.
 SCATTERING_UNIT: Final = 0.03
@@ -40,7 +40,7 @@ PATH_UNIT: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class LightModel:
+class PandelConstants:
     r"""Constants that turn geometry and ice into the parameters of the convoluted Pandel function.
 
     See the top of this module for the formulae.
@@ -94,13 +94,13 @@ class PandelIce:
     ----------
     ice : IceModel
         Optical properties; taken at 400 nm, near the middle of the detected spectrum.
-    model : LightModel, optional
+    model : PandelConstants, optional
         Constants of the arrival times.
     """
 
-    def __init__(self, ice: IceModel, model: LightModel | None = None) -> None:
+    def __init__(self, ice: IceModel, model: PandelConstants | None = None) -> None:
         self.ice = ice
-        self.model = LightModel() if model is None else model
+        self.model = PandelConstants() if model is None else model
         self._profile = ice.profile(400.0)
 
     def propagation_length(self, source: FloatArray, om_xyz: FloatArray) -> FloatArray:

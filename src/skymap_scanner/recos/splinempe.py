@@ -156,8 +156,8 @@ class SplineMPE(RecoInterface):
         from skymap_scanner.recos.likelihood.mpe import Light
         from skymap_scanner.recos.likelihood.pandel import load_pandel_table
         from skymap_scanner.recos.likelihood.track_model import (
-            LightModel,
             Noise,
+            PandelConstants,
             hit_modules,
             ice_layers,
         )
@@ -176,7 +176,7 @@ class SplineMPE(RecoInterface):
         return PreparedTrack(
             doms=doms,
             reference=np.asarray(weights @ om_xyz / weights.sum()),
-            light=Light(layers, layer_grid, LightModel().as_array(), load_pandel_table()),
+            light=Light(layers, layer_grid, PandelConstants().as_array(), load_pandel_table()),
         )
 
     def fit(self, prepared: PreparedTrack, seed: Seed) -> Fit:

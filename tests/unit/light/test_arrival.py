@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skymap_scanner.light.arrival import LightModel, PandelIce
+from skymap_scanner.light.arrival import PandelConstants, PandelIce
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.optics import SIN_CHERENKOV, TAN_CHERENKOV
 from skymap_scanner.recos.likelihood.mpe import Light, light_parameters
@@ -23,7 +23,7 @@ def test_simulator_and_likelihood_have_the_same_light(rho: float, z_dom: float) 
     arrival = PandelIce(ICE)
     shape, rate = arrival.gamma_parameters(source, om_xyz)
     out = np.empty((3, 3))
-    light = Light(*ice_layers(ICE), LightModel().as_array(), load_pandel_table())
+    light = Light(*ice_layers(ICE), PandelConstants().as_array(), load_pandel_table())
     z_emit, z_seen = ICE.effective_z(np.concatenate([source, om_xyz]))
     light_parameters(rho, z_emit, z_seen, light, out)
     sigma = np.exp(out[2, 0])

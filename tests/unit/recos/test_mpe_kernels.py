@@ -21,8 +21,8 @@ from skymap_scanner.recos.likelihood.mpe import (
 from skymap_scanner.recos.likelihood.pandel import convoluted_pandel, load_pandel_table
 from skymap_scanner.recos.likelihood.rough import evaluate_rough
 from skymap_scanner.recos.likelihood.track_model import (
-    LightModel,
     Noise,
+    PandelConstants,
     effective_photons,
     hit_modules,
     ice_layers,
@@ -42,7 +42,7 @@ def _direction(zenith: float, azimuth: float) -> FloatArray:
 @pytest.fixture(scope="module")
 def light() -> Light:
     ice = IceModel.load()
-    return Light(*ice_layers(ice), LightModel().as_array(), load_pandel_table())
+    return Light(*ice_layers(ice), PandelConstants().as_array(), load_pandel_table())
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def hits() -> Hits:
 
 def _slow_nll(at: FloatArray, hits: Hits, light: Light) -> float:
     """Equations as on paper; averages of the ice by brute force."""
-    model = LightModel()
+    model = PandelConstants()
     ice = IceModel.load()
     fine = np.arange(-1100.0, 1100.0, 0.05) + 0.025
     b_fine = np.interp(fine, ice.z, ice.layer_scattering())

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from skymap_scanner.compiled import kernel
 from skymap_scanner.light.arrival import PATH_UNIT, SCATTERING_UNIT
 from skymap_scanner.light.optics import N_GROUP, SIN_CHERENKOV, TAN_CHERENKOV
-from skymap_scanner.recos.compiled import kernel
 from skymap_scanner.recos.likelihood.pandel import PandelTable, lookup
 from skymap_scanner.units import LIGHT_SPEED
 

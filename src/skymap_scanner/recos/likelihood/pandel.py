@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from scipy import special
 
-from skymap_scanner.recos.compiled import fused_kernel, kernel
+from skymap_scanner.compiled import fused_kernel, kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

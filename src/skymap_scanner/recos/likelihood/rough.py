@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from skymap_scanner.compiled import kernel
 from skymap_scanner.light.optics import N_GROUP, SIN_CHERENKOV, TAN_CHERENKOV
-from skymap_scanner.recos.compiled import kernel
 from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:

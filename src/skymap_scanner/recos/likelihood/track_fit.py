@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from skymap_scanner.recos.compiled import kernel
+from skymap_scanner.compiled import kernel
 from skymap_scanner.recos.likelihood.mpe import Hits, Light, evaluate
 from skymap_scanner.recos.likelihood.rough import evaluate_rough
 from skymap_scanner.recos.minimise.newton import damped_step, update_hessian

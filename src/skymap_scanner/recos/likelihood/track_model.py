@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from skymap_scanner.light.arrival import LightModel
+from skymap_scanner.light.arrival import PandelConstants
 
 if TYPE_CHECKING:
     from skymap_scanner.light.ice import IceModel
     from skymap_scanner.units import FloatArray
 
-__all__ = ["LightModel", "Noise", "effective_photons", "hit_modules", "ice_layers"]
+__all__ = ["Noise", "PandelConstants", "effective_photons", "hit_modules", "ice_layers"]
 
 
 @dataclass(frozen=True, slots=True)

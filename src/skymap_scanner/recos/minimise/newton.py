@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skymap_scanner.recos.compiled import kernel
+from skymap_scanner.compiled import kernel
 
 if TYPE_CHECKING:
     from skymap_scanner.units import FloatArray

@@ -31,9 +31,9 @@ __all__ = ["Kernel", "fused_kernel", "kernel"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PACKAGE: Final = Path(__file__).parents[1]
+_PACKAGE: Final = Path(__file__).parent
 #: Files whose contents end up in machine code, relative to the package.
-_SOURCES: Final = ("units.py", "light/*.py", "recos/compiled.py", "recos/*/*.py")
+_SOURCES: Final = ("units.py", "compiled.py", "light/*.py", "recos/*/*.py")
 
 
 class Kernel(Protocol[P, R]):
@@ -129,7 +129,7 @@ def _places(wanted: str) -> Iterator[Path]:
     """Yield where machine code may be kept, the best place first."""
     if wanted:
         yield Path(wanted)
-    yield _PACKAGE / "recos" / "__pycache__"
+    yield _PACKAGE / "__pycache__"
     with contextlib.suppress(RuntimeError):  # nobody's home
         yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skymap-scanner"
     ours = Path(tempfile.gettempdir()) / f"skymap-scanner-{os.getuid()}"

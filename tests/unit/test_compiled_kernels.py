@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from skymap_scanner.recos import compiled
+from skymap_scanner import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     places = {
         "wanted": tmp_path / "wanted",
-        "package": tmp_path / "package" / "recos",
+        "package": tmp_path / "package" / "__pycache__",
         "home": tmp_path / "home" / ".cache",
     }
     for place in places.values():
@@ -61,7 +61,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 @pytest.mark.parametrize(
     ("free", "below"),
-    [("wanted", "."), ("package", "__pycache__"), ("home", "skymap-scanner"), ("tmp", ".")],
+    [("wanted", "."), ("package", "."), ("home", "skymap-scanner"), ("tmp", ".")],
 )
 def test_folder_is_in_the_first_place_that_can_be_written(
     places: dict[str, Path], free: str, below: str
