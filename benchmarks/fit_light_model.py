@@ -2,9 +2,9 @@ r"""Fit the constants of the track likelihood to simulated first photons.
 
     python benchmarks/fit_light_model.py --photons 1500000 --tracks 600
 
-Second of the two scripts that made the defaults of `PandelConstants` and ``charge_softening``. Muons
-of 5 TeV to 5 PeV (uniform in ln E) lose energy as our simulation lets them; modules at random places
-around the track draw their photo-electrons from the histograms of `photon_histograms.py`: light of
+Second of the two scripts that made the defaults of `PandelConstants` and ``charge_softening``.
+Muons of 5 TeV to 5 PeV (uniform in ln E) lose energy as our simulation lets them; modules at random
+places around the track draw their photo-electrons from the histograms of `photon_histograms.py`: light of
 the bare track and of every single loss, so that the photons of one module are as unequal as real
 ones. The time of the first one, smeared by 2 ns and rounded to 1 ns, and the charge of all enter
 the likelihood, whose ice is off by 10 % per module, about what is known of the real one. The
