@@ -4,10 +4,10 @@ r"""Fit the constants of the track likelihood to simulated first photons.
 
 Second of the two scripts that made the defaults of `PandelConstants` and ``charge_softening``.
 Muons of 5 TeV to 5 PeV (uniform in ln E) lose energy as our simulation lets them; modules at random
-places around the track draw their photo-electrons from the histograms of `photon_histograms.py`: light of
-the bare track and of every single loss, so that the photons of one module are as unequal as real
-ones. The time of the first one, smeared by 2 ns and rounded to 1 ns, and the charge of all enter
-the likelihood, whose ice is off by 10 % per module, about what is known of the real one. The
+places around the track draw their photo-electrons from the histograms of `photon_histograms.py`:
+light of the bare track and of every single loss, so that the photons of one module are as unequal
+as real ones. The time of the first one, smeared by 2 ns and rounded to 1 ns, and the charge of all
+enter the likelihood, whose ice is off by 10 % per module, about what is known of the real one. The
 constants are those of the largest likelihood on half of the tracks; the other half tests them.
 
 No measured event takes part. About 15 minutes on one core.
