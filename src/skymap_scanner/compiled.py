@@ -26,7 +26,7 @@ from numba.core import config
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Kernel", "fused_kernel", "kernel"]
+__all__ = ["Kernel", "fast_kernel", "fused_kernel", "kernel"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,6 +91,29 @@ def fused_kernel(function: Callable[P, R]) -> Kernel[P, R]:
         return cast(
             "Kernel[P, R]",
             nb.njit(error_model="numpy", nogil=True, cache=True, fastmath={"contract"})(function),
+        )
+
+
+def fast_kernel(function: Callable[P, R]) -> Kernel[P, R]:
+    """Compile as `kernel` does, and let the compiler reorder sums and approximate divisions.
+
+    For arithmetic in single precision that is an approximation anyway (a test of each such kernel
+    bounds the difference to the function as written). NaN and infinity must not get in.
+
+    Parameters
+    ----------
+    function : callable
+        Arrays and numbers in, arrays and numbers out.
+
+    Returns
+    -------
+    Kernel
+        Compiled function.
+    """
+    with _our_cache_folder():
+        return cast(
+            "Kernel[P, R]",
+            nb.njit(error_model="numpy", nogil=True, cache=True, fastmath=True)(function),
         )
 
 

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from skymap_scanner.units import FloatArray
 
 __all__ = [
+    "CASCADE_A",
+    "CASCADE_B",
     "CHERENKOV_ANGLE",
     "MODULE_AREA",
     "MODULE_RADIUS",
     "N_GROUP",
     "N_PHASE",
+    "N_REF",
     "PHOTONS_PER_GEV",
     "PHOTONS_PER_METRE",
     "SIN_CHERENKOV",
@@ -43,6 +46,8 @@ __all__ = [
 #: reconstructions use them [3]_.
 N_PHASE: Final = 1.3195
 N_GROUP: Final = 1.35634
+#: Smallest group index of the 128 wavelength slices (625 nm): direct light is never faster.
+N_REF: Final = 1.3264979
 #: Angle between a fast track and its Cherenkov light [rad] (40.724 deg), and functions of it.
 CHERENKOV_ANGLE: Final = math.acos(1.0 / N_PHASE)
 TAN_CHERENKOV: Final = math.tan(CHERENKOV_ANGLE)
@@ -58,9 +63,9 @@ CASCADE_TRACK_PER_GEV: Final = 5.321 * 0.910 / 0.9216
 #: Photons per GeV of an electromagnetic cascade, weighted with the wavelength acceptance.
 PHOTONS_PER_GEV: Final = PHOTONS_PER_METRE * CASCADE_TRACK_PER_GEV
 
-# Angular profile of charged particles in a cascade: exp(-b (1 - cos)^a) [2].
-_CASCADE_A: Final = 0.39
-_CASCADE_B: Final = 2.61
+#: Angular profile of charged particles in a cascade: exp(-b (1 - cos)^a) [2]_.
+CASCADE_A: Final = 0.39
+CASCADE_B: Final = 2.61
 
 
 def angular_acceptance(cos_eta: ArrayLike, coefficients: FloatArray) -> FloatArray:
@@ -175,9 +180,9 @@ def cascade_angles(uniform: ArrayLike) -> FloatArray:
     >>> (1.0 - cascade_angles([0.5])).round(7)
     array([0.0295533])
     """
-    full = 1.0 - math.exp(-_CASCADE_B * 2.0**_CASCADE_A)
+    full = 1.0 - math.exp(-CASCADE_B * 2.0**CASCADE_A)
     u = np.asarray(uniform, dtype=np.float64)
-    one_minus = (-np.log1p(-u * full) / _CASCADE_B) ** (1.0 / _CASCADE_A)
+    one_minus = (-np.log1p(-u * full) / CASCADE_B) ** (1.0 / CASCADE_A)
     return 1.0 - np.minimum(one_minus, 2.0)
 
 

@@ -1,0 +1,338 @@
+r"""What the light model's networks are told about a source, a module, and the ice between them.
+
+The numbers are those on which light depends through few scatters (distances, angles, emission of
+the source towards the module), through many (averages of scattering and absorption between the
+ends and around them), and the directions of source and line of sight relative to the ice flow.
+Light in tilted layers is that in flat ones at heights shifted at each end.
+
+The inputs of a pair are split in those of the source alone, of the module alone, and of both, so
+that the first two are worked out once per source and module.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from scipy.special import ive
+
+from skymap_scanner.compiled import fast_kernel
+from skymap_scanner.light.ice import phase_index
+from skymap_scanner.light.medium import FLOW_AZIMUTH
+from skymap_scanner.light.optics import cascade_angles, wavelength_slices
+from skymap_scanner.units import DEG
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skymap_scanner.light.ice import IceModel
+    from skymap_scanner.units import FloatArray, IntArray
+
+    Float32Array = NDArray[np.float32]
+
+__all__ = [
+    "MAX_DISTANCE",
+    "MIN_DISTANCE",
+    "N_OM_INPUTS",
+    "N_PAIR_INPUTS",
+    "N_SOURCE_INPUTS",
+    "PairTables",
+    "Pairs",
+    "emission_table",
+    "fill_pair_inputs",
+    "om_inputs",
+    "pair_inputs",
+    "pair_tables",
+    "source_inputs",
+]
+
+#: Modules nearer to a source than this are treated as if they were this far away [m].
+MIN_DISTANCE: Final = 1.0
+#: Farther modules get the light at this distance, falling off as it does in diffusion [m].
+MAX_DISTANCE: Final = 480.0
+#: Heights of ends in untilted layers are kept in this range: above and below is no ice we know.
+_Z_RANGE: Final = (-830.0, 830.0)
+N_PAIR_INPUTS: Final = 18
+N_SOURCE_INPUTS: Final = 15
+N_OM_INPUTS: Final = 13
+
+#: Nodes of the table of emission in the cosine to the source's axis.
+_N_EMISSION: Final = 2049
+#: Width of the kernels that blur the emission [deg]: light after a few scatters.
+_BLUR_DEG: Final = (0.0, 8.0, 25.0)
+#: Bins of the emission's histogram [deg].
+_EMISSION_STEP_DEG: Final = 0.5
+#: Windows of height around an end: lower and upper limit [m], 0 for scattering, 1 for absorption.
+_WINDOWS: Final = np.array(
+    [
+        *[(low, high, 0.0) for low, high in ((-12, 12), (12, 50), (-50, -12), (50, 120))],
+        (-120.0, -50.0, 0.0),
+        *[(low, high, 1.0) for low, high in ((-30, 30), (-12, 12), (12, 50), (-50, -12))],
+        *[(low, high, 1.0) for low, high in ((50, 120), (-120, -50))],
+    ]
+)
+#: Added to logarithms of scattering and absorption, to have them around zero.
+_CENTRES: Final = (3.5, 4.7)
+#: Margins of the averages between the two ends [m].
+_NARROW, _WIDE = 2.0, 30.0
+
+
+class PairTables(NamedTuple):
+    """Tables for the inputs of pairs.
+
+    Attributes
+    ----------
+    z_bottom, inverse_step : float
+        Lowest edge of the layers [m], inverse of their thickness [1/m].
+    cumulative : ndarray of float64, shape (n_layer + 1, 2)
+        Integrals of effective scattering and absorption from the lowest edge upwards.
+    emission : ndarray of float32, shape (n_cosine, 3)
+        Natural logarithm of the light per sr at a cosine to the axis, blurred by three kernels.
+    acceptance : ndarray of float64, shape (n_coefficient,)
+        Angular acceptance of modules.
+    flow : tuple of float
+        Horizontal unit vector of the flow axis.
+    """
+
+    z_bottom: float
+    inverse_step: float
+    cumulative: FloatArray
+    emission: Float32Array
+    acceptance: FloatArray
+    flow: tuple[float, float]
+
+
+class Pairs(NamedTuple):
+    """Sources, modules, and which of them are paired.
+
+    Attributes
+    ----------
+    source, om : ndarray, shape (n_source, 4), (n_om, 4)
+        Places, and heights in untilted layers [m].
+    direction : ndarray, shape (n_source, 3)
+        Axes of the sources.
+    source_index, om_index : ndarray of int, shape (n_pair,)
+        Rows of `source` and `om`.
+    """
+
+    source: FloatArray
+    om: FloatArray
+    direction: FloatArray
+    source_index: IntArray
+    om_index: IntArray
+
+
+@cache
+def emission_table() -> Float32Array:
+    """Return the logarithm of a cascade's light per sr, blurred, on equal steps in the cosine.
+
+    Returns
+    -------
+    ndarray of float32, shape (2049, 3)
+        Natural logarithm of the fraction of light per sr after blurring by a von Mises-Fisher
+        kernel of 0, 8 and 25 degrees.
+    """
+    n_bins = round(180.0 / _EMISSION_STEP_DEG)
+    particle = cascade_angles((np.arange(4000) + 0.5) / 4000)[:, None, None]
+    cherenkov = (1.0 / phase_index(wavelength_slices(16)))[None, :, None]
+    turn = np.cos((np.arange(90) + 0.5) / 90 * np.pi)[None, None, :]
+    sines = np.sqrt((1.0 - particle**2) * (1.0 - cherenkov**2))
+    light = np.zeros(n_bins)
+    for part in range(0, 4000, 200):
+        rows = slice(part, part + 200)
+        cos = np.clip(particle[rows] * cherenkov + sines[rows] * turn, -1.0, 1.0)
+        angle_deg = np.arccos(cos) / DEG
+        light += np.histogram(angle_deg, bins=n_bins, range=(0.0, 180.0))[0]
+    light /= light.sum()
+    edges = np.arange(n_bins + 1) * _EMISSION_STEP_DEG * DEG
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    solid = 2.0 * np.pi * -np.diff(np.cos(edges))
+    nodes = np.linspace(-1.0, 1.0, _N_EMISSION)
+    columns = []
+    for width_deg in _BLUR_DEG:
+        per_sr = light / solid if width_deg == 0.0 else _blur(light, middle, width_deg * DEG)
+        is_lit = per_sr > 0.0  # none of the rings used above ends in the outermost bins
+        columns.append(np.interp(-nodes, -np.cos(middle[is_lit]), np.log(per_sr[is_lit])))
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _blur(light: FloatArray, angle: FloatArray, width: float) -> FloatArray:
+    """Return light per sr at some angles after a von Mises-Fisher kernel of some width [rad]."""
+    kappa = 1.0 / width**2
+    # Average over the azimuth: exp(kappa cos cos') I0(kappa sin sin'), scaled against overflow.
+    sines = kappa * np.sin(angle)[:, None] * np.sin(angle)
+    exponent = kappa * (np.cos(angle[:, None] - angle) - 1.0)
+    norm = kappa / (2.0 * np.pi * (1.0 - math.exp(-2.0 * kappa)))
+    return np.asarray((norm * ive(0, sines) * np.exp(exponent)) @ light)
+
+
+def pair_tables(ice: IceModel, emission: Float32Array) -> PairTables:
+    """Return the tables for one model of the ice."""
+    profile = ice.profile(400.0)
+    return PairTables(
+        z_bottom=profile.z_bottom,
+        inverse_step=1.0 / profile.step,
+        cumulative=np.stack([profile.scattering, profile.absorption], axis=1),
+        emission=np.ascontiguousarray(emission),
+        acceptance=np.trim_zeros(ice.angular_acceptance, "b"),
+        flow=(math.cos(FLOW_AZIMUTH), math.sin(FLOW_AZIMUTH)),
+    )
+
+
+@fast_kernel
+def _cumulative(z: float, tables: PairTables) -> tuple[float, float]:
+    """Return the integrals of scattering and absorption up to a height."""
+    place = (z - tables.z_bottom) * tables.inverse_step
+    k = min(max(math.floor(place), 0), tables.cumulative.shape[0] - 2)
+    f = place - k
+    low, high = tables.cumulative[k], tables.cumulative[k + 1]
+    return low[0] + f * (high[0] - low[0]), low[1] + f * (high[1] - low[1])
+
+
+def source_inputs(z: FloatArray, direction: FloatArray, tables: PairTables) -> Float32Array:
+    """Return the inputs of sources alone.
+
+    Parameters
+    ----------
+    z : ndarray, shape (n,)
+        Heights in untilted layers [m].
+    direction : ndarray, shape (n, 3)
+        Axes, unit vectors.
+    tables : PairTables
+        The ice.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 15)
+    """
+    flow_x, flow_y = tables.flow
+    along = direction[:, 0] * flow_x + direction[:, 1] * flow_y
+    across = direction[:, 1] * flow_x - direction[:, 0] * flow_y
+    inputs = np.empty((z.size, N_SOURCE_INPUTS), np.float32)
+    _fill_windows(z, tables, inputs)
+    inputs[:, 12] = direction[:, 2]
+    inputs[:, 13] = along**2 - across**2
+    inputs[:, 14] = direction[:, 2] ** 2
+    return inputs
+
+
+def om_inputs(z: FloatArray, tables: PairTables) -> Float32Array:
+    """Return the inputs of modules alone, shape (n, 13); `z` [m] in untilted layers."""
+    inputs = np.empty((z.size, N_OM_INPUTS), np.float32)
+    _fill_windows(z, tables, inputs)
+    inputs[:, 12] = inputs[:, 11] ** 2
+    return inputs
+
+
+@fast_kernel
+def _fill_windows(z: FloatArray, tables: PairTables, inputs: Float32Array) -> None:
+    """Fill the first 12 columns: logarithms of averages around some heights, and the heights."""
+    for row in range(z.size):
+        height = min(max(z[row], _Z_RANGE[0]), _Z_RANGE[1])
+        for k in range(_WINDOWS.shape[0]):
+            low, high, column = _WINDOWS[k]
+            upper = _cumulative(height + high, tables)[int(column)]
+            lower = _cumulative(height + low, tables)[int(column)]
+            inputs[row, k] = math.log((upper - lower) / (high - low)) + _CENTRES[int(column)]
+        inputs[row, 11] = height / 500.0
+
+
+@fast_kernel
+def fill_pair_inputs(
+    source: FloatArray,
+    direction: FloatArray,
+    om: FloatArray,
+    tables: PairTables,
+    inputs: Float32Array,
+) -> tuple[float, float]:
+    """Work out the inputs of one pair of source and module.
+
+    Parameters
+    ----------
+    source, om : ndarray, shape (4,)
+        Place, and height in untilted layers [m].
+    direction : ndarray, shape (3,)
+        Axis of the source, a unit vector.
+    tables : PairTables
+        The ice and the source's emission.
+    inputs : ndarray of float32, shape (18,)
+        Written.
+
+    Returns
+    -------
+    distance : float
+        Distance [m], at least `MIN_DISTANCE`.
+    beyond : float
+        Logarithm by which light falls beyond `MAX_DISTANCE`, not positive.
+    """
+    x, y, z = om[0] - source[0], om[1] - source[1], om[2] - source[2]
+    squared = x * x + y * y + z * z
+    r = math.sqrt(squared)
+    if r > 1e-9:
+        x, y, z = x / r, y / r, z / r
+    else:
+        x, y, z = direction[0], direction[1], direction[2]
+    distance = max(r, MIN_DISTANCE)
+    r = min(distance, MAX_DISTANCE)
+    low, high = min(source[3], om[3]), max(source[3], om[3])
+    s_high, a_high = _cumulative(high + _NARROW, tables)
+    s_low, a_low = _cumulative(low - _NARROW, tables)
+    inverse = 1.0 / (high - low + 2.0 * _NARROW)
+    scattering, absorption = (s_high - s_low) * inverse, (a_high - a_low) * inverse
+    s_high, a_high = _cumulative(high + _WIDE, tables)
+    s_low, a_low = _cumulative(low - _WIDE, tables)
+    inverse = 1.0 / (high - low + 2.0 * _WIDE)
+    cosine = x * direction[0] + y * direction[1] + z * direction[2]
+    cosine = min(max(cosine, -1.0), 1.0)
+    flow_x, flow_y = tables.flow
+    along, across = x * flow_x + y * flow_y, y * flow_x - x * flow_y
+    axis_along = direction[0] * flow_x + direction[1] * flow_y
+    axis_across = direction[1] * flow_x - direction[0] * flow_y
+    accepted = 0.0
+    for k in range(tables.acceptance.size - 1, -1, -1):
+        accepted = accepted * z + tables.acceptance[k]
+    place = (cosine + 1.0) * (0.5 * (tables.emission.shape[0] - 1))
+    node = min(int(place), tables.emission.shape[0] - 2)
+    f = place - node
+    inputs[0] = math.log(r) - 4.0
+    inputs[1] = r * 0.01
+    inputs[2] = math.log(scattering) + 3.5
+    inputs[3] = math.log(absorption) + 4.7
+    fall = math.sqrt(3.0 * absorption * (scattering + absorption))
+    inputs[4] = 0.2 * r * fall
+    inputs[5] = math.log(scattering * r + 0.05)
+    inputs[6] = scattering * r * 0.1
+    inputs[7] = cosine
+    for k in range(3):
+        low_light, high_light = tables.emission[node, k], tables.emission[node + 1, k]
+        inputs[8 + k] = low_light + f * (high_light - low_light) + 3.0
+    inputs[11] = z
+    inputs[12] = math.log(max(accepted, 0.01)) + 1.0
+    inputs[13] = math.log((s_high - s_low) * inverse) + 3.5
+    inputs[14] = math.log((a_high - a_low) * inverse) + 4.7
+    stretch = along * along - across * across
+    inputs[15] = stretch
+    inputs[16] = stretch * r * 0.01
+    inputs[17] = along * axis_along - across * axis_across
+    return distance, (r - distance) * fall
+
+
+def pair_inputs(pairs: Pairs, tables: PairTables) -> tuple[Float32Array, FloatArray]:
+    """Return the inputs of pairs and their distances [m], shapes (n, 18) and (n,)."""
+    inputs = np.empty((pairs.source_index.size, N_PAIR_INPUTS), np.float32)
+    distance = np.empty(pairs.source_index.size)
+    _fill_pairs(pairs, tables, inputs, distance)
+    return inputs, distance
+
+
+@fast_kernel
+def _fill_pairs(
+    pairs: Pairs, tables: PairTables, inputs: Float32Array, distance: FloatArray
+) -> None:
+    for row in range(distance.size):
+        i, j = pairs.source_index[row], pairs.om_index[row]
+        distance[row], _ = fill_pair_inputs(
+            pairs.source[i], pairs.direction[i], pairs.om[j], tables, inputs[row]
+        )

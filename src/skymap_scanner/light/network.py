@@ -1,0 +1,178 @@
+r"""Evaluation of the light model's two small networks, a few hundred nanoseconds a pair.
+
+Both have two hidden layers with the activation :math:`x/2\,(1 + x/\sqrt{1 + x^2})`, smooth and
+without exponentials. The first layer's part of source and module alone is worked out once per
+source and module; the rest goes through matrix products in blocks, in single precision.
+
+* Charge: the logarithm of the accepted fluence per photon is
+  :math:`-2 \ln r` + a linear function of the inputs + the network's output.
+* Time: logits, means and log-widths of a mixture of logistic distributions in
+  the logarithm of the delay after the fastest direct light (see `mixture`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from skymap_scanner.compiled import fast_kernel
+from skymap_scanner.light.inputs import N_PAIR_INPUTS, fill_pair_inputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from skymap_scanner.light.inputs import Pairs, PairTables
+    from skymap_scanner.units import FloatArray
+
+    Float32Array = NDArray[np.float32]
+
+__all__ = ["Layers", "log_fluence", "mixtures"]
+
+#: Pairs per matrix product: big enough for the library, small enough for the cache.
+_BLOCK: Final = 256
+_HALF: Final = np.float32(0.5)
+_ONE: Final = np.float32(1.0)
+
+
+class Layers(NamedTuple):
+    """Weights of one network, all float32.
+
+    Attributes
+    ----------
+    pair, source, om : ndarray, shape (18, n_hidden), (15, n_hidden), (13, n_hidden)
+        First layer, standardisation folded in, for the inputs of pairs, sources, modules.
+    bias : ndarray, shape (n_hidden,)
+        Its bias.
+    hidden, hidden_bias : ndarray, shape (n_hidden, n_hidden), (n_hidden,)
+        Second layer.
+    last, last_bias : ndarray, shape (n_hidden, n_out), (n_out,)
+        Last layer.
+    skip_pair, skip_source, skip_om : ndarray, shape (18,), (15,), (13,)
+        Linear function of the inputs, added to the first output.
+    """
+
+    pair: Float32Array
+    source: Float32Array
+    om: Float32Array
+    bias: Float32Array
+    hidden: Float32Array
+    hidden_bias: Float32Array
+    last: Float32Array
+    last_bias: Float32Array
+    skip_pair: Float32Array
+    skip_source: Float32Array
+    skip_om: Float32Array
+
+
+@fast_kernel
+def _hidden(
+    first: int,
+    pairs: Pairs,
+    tables: PairTables,
+    layers: Layers,
+    parts: tuple[Float32Array, Float32Array],
+    work: tuple[Float32Array, Float32Array, Float32Array, FloatArray],
+) -> None:
+    """Run a block of pairs up to the second hidden layer, from pair number `first` on.
+
+    `work` is written: inputs, first and second layer, logarithm of light lost to distance.
+    """
+    inputs, one, two, falling = work
+    source_part, om_part = parts
+    n = inputs.shape[0]
+    for row in range(n):
+        i, j = pairs.source_index[first + row], pairs.om_index[first + row]
+        distance, beyond = fill_pair_inputs(
+            pairs.source[i], pairs.direction[i], pairs.om[j], tables, inputs[row]
+        )
+        falling[row] = beyond - 2.0 * math.log(distance)
+    np.dot(inputs, layers.pair, one)
+    for row in range(n):
+        i, j = pairs.source_index[first + row], pairs.om_index[first + row]
+        for k in range(one.shape[1]):
+            value = one[row, k] + source_part[i, k] + om_part[j, k]
+            one[row, k] = _HALF * value * (_ONE + value / np.sqrt(_ONE + value * value))
+    np.dot(one, layers.hidden, two)
+    for row in range(n):
+        for k in range(two.shape[1]):
+            value = two[row, k] + layers.hidden_bias[k]
+            two[row, k] = _HALF * value * (_ONE + value / np.sqrt(_ONE + value * value))
+
+
+@fast_kernel
+def log_fluence(
+    pairs: Pairs,
+    tables: PairTables,
+    layers: Layers,
+    source_in: Float32Array,
+    om_in: Float32Array,
+    result: FloatArray,
+) -> None:
+    """Natural logarithm of the accepted fluence per photon [1/m^2].
+
+    Parameters
+    ----------
+    pairs : Pairs
+        What to evaluate.
+    tables : PairTables
+        The ice.
+    layers : Layers
+        The network of the charge.
+    source_in, om_in : ndarray of float32, shape (n_source, 15), (n_om, 13)
+        Inputs of sources and modules.
+    result : ndarray, shape (n_pair,)
+        Written.
+    """
+    n_hidden = layers.hidden.shape[0]
+    parts = (np.dot(source_in, layers.source) + layers.bias, np.dot(om_in, layers.om))
+    source_skip, om_skip = np.dot(source_in, layers.skip_source), np.dot(om_in, layers.skip_om)
+    inputs = np.empty((_BLOCK, N_PAIR_INPUTS), np.float32)
+    one, two = np.empty((_BLOCK, n_hidden), np.float32), np.empty((_BLOCK, n_hidden), np.float32)
+    falling = np.empty(_BLOCK)
+    for first in range(0, result.size, _BLOCK):
+        n = min(_BLOCK, result.size - first)
+        work = (inputs[:n], one[:n], two[:n], falling)
+        _hidden(first, pairs, tables, layers, parts, work)
+        for row in range(n):
+            i, j = pairs.source_index[first + row], pairs.om_index[first + row]
+            value = source_skip[i] + om_skip[j] + layers.last_bias[0]
+            for k in range(N_PAIR_INPUTS):
+                value += inputs[row, k] * layers.skip_pair[k]
+            for k in range(n_hidden):
+                value += two[row, k] * layers.last[k, 0]
+            result[first + row] = value + falling[row]
+
+
+@fast_kernel
+def mixtures(
+    pairs: Pairs,
+    tables: PairTables,
+    layers: Layers,
+    source_in: Float32Array,
+    om_in: Float32Array,
+    result: Float32Array,
+) -> None:
+    """Raw outputs of the network of the time: logits, means, log-widths.
+
+    Parameters
+    ----------
+    pairs, tables, layers, source_in, om_in
+        As `log_fluence` takes them, the network of the time.
+    result : ndarray of float32, shape (n_pair, 3 n_component)
+        Written.
+    """
+    n_hidden = layers.hidden.shape[0]
+    parts = (np.dot(source_in, layers.source) + layers.bias, np.dot(om_in, layers.om))
+    inputs = np.empty((_BLOCK, N_PAIR_INPUTS), np.float32)
+    one, two = np.empty((_BLOCK, n_hidden), np.float32), np.empty((_BLOCK, n_hidden), np.float32)
+    falling = np.empty(_BLOCK)
+    for first in range(0, result.shape[0], _BLOCK):
+        n = min(_BLOCK, result.shape[0] - first)
+        work = (inputs[:n], one[:n], two[:n], falling)
+        _hidden(first, pairs, tables, layers, parts, work)
+        np.dot(two[:n], layers.last, result[first : first + n])
+        for row in range(n):
+            for k in range(result.shape[1]):
+                result[first + row, k] += layers.last_bias[k]

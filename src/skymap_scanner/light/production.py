@@ -1,0 +1,207 @@
+"""A set of simulated sources all over the detector: what the light model is trained on.
+
+Sources are drawn from a Sobol sequence, so that any number of them covers places and directions
+evenly. They are simulated in chunks, each a file of its own: a production that was stopped goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy.stats import qmc
+
+from skymap_scanner.exceptions import UsageError
+from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.light.ice import IceModel
+from skymap_scanner.light.medium import make_medium
+from skymap_scanner.light.propagation import propagate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from skymap_scanner.light.medium import Medium
+    from skymap_scanner.units import FloatArray
+
+__all__ = ["ProductionSettings", "Sources", "draw_sources", "produce"]
+
+#: Heights of sources [m]; four of five lie between the inner two.
+_Z_NODES: Final = np.array([-800.0, -620.0, 620.0, 800.0])
+_Z_QUANTILES: Final = np.array([0.0, 0.1, 0.9, 1.0])
+#: Sources lie in a disc of this radius [m]: beyond the outermost strings, where tilt is known.
+_DISC_RADIUS: Final = 600.0
+#: Sources per file.
+CHUNK: Final = 32
+_SETTINGS: Final = "production.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionSettings:
+    """What makes one production different from another.
+
+    Attributes
+    ----------
+    ice : str
+        Ice model.
+    n_photons : int
+        Photons per source.
+    kill : float
+        Fraction of absorption that is sampled.
+    seed : int
+        Seed of places, directions and photons.
+    """
+
+    ice: str = "spice_bfr-v2"
+    n_photons: int = 20_000
+    kill: float = 0.4
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """Places [m] and axes of sources, each of shape (n, 3)."""
+
+    xyz: FloatArray
+    direction: FloatArray
+
+
+def draw_sources(first: int, n: int, seed: int) -> Sources:
+    """Return sources number `first` to ``first + n - 1`` of an endless sequence.
+
+    Parameters
+    ----------
+    first, n : int
+        Where to start and how many.
+    seed : int
+        Seed of the sequence.
+
+    Returns
+    -------
+    Sources
+    """
+    sequence = qmc.Sobol(5, scramble=True, rng=np.random.default_rng(seed))
+    if first:  # scipy cannot go forward by nothing
+        sequence.fast_forward(first)
+    u = sequence.random(n)
+    radius, angle = _DISC_RADIUS * np.sqrt(u[:, 0]), 2.0 * np.pi * u[:, 1]
+    cos, azimuth = 2.0 * u[:, 3] - 1.0, 2.0 * np.pi * u[:, 4]
+    sin = np.sqrt(1.0 - cos**2)
+    return Sources(
+        xyz=np.stack(
+            [
+                radius * np.cos(angle),
+                radius * np.sin(angle),
+                np.interp(u[:, 2], _Z_QUANTILES, _Z_NODES),
+            ],
+            axis=1,
+        ),
+        direction=np.stack([sin * np.cos(azimuth), sin * np.sin(azimuth), cos], axis=1),
+    )
+
+
+def produce(
+    folder: Path,
+    settings: ProductionSettings,
+    n_sources: int,
+    *,
+    n_threads: int | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Simulate the chunks of a production that are missing.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are; made if missing.
+    settings : ProductionSettings
+        What to simulate.
+    n_sources : int
+        Number of sources, rounded up to whole chunks of 32.
+    n_threads : int, optional
+        Threads; all cores by default.
+    report : callable, optional
+        Called with the numbers of chunks that are done and wanted.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    UsageError
+        When the folder holds another production.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, settings)
+    medium = make_medium(IceModel.load(settings.ice))
+    paths = [folder / f"chunk-{k:06d}.npz" for k in range(-(-n_sources // CHUNK))]
+    missing = [(k, path) for k, path in enumerate(paths) if not path.exists()]
+    n_done = len(paths) - len(missing)
+    if report is not None:
+        report(n_done, len(paths))
+    running: set[Future[None]] = set()
+    with ThreadPoolExecutor(n_threads or os.cpu_count() or 1) as pool:
+        try:
+            running = {pool.submit(_make_chunk, k, path, settings, medium) for k, path in missing}
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                    n_done += 1
+                    if report is not None:
+                        report(n_done, len(paths))
+        finally:
+            for future in running:
+                future.cancel()
+    return paths
+
+
+def _claim(folder: Path, settings: ProductionSettings) -> None:
+    """Make sure that a folder holds this production and no other."""
+    path = folder / _SETTINGS
+    wanted = asdict(settings)
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found != wanted:
+            raise UsageError("another production", place=str(folder), found=found, wanted=wanted)
+    else:
+        write_bytes_atomically(path, (json.dumps(wanted, indent=1) + "\n").encode())
+
+
+def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: Medium) -> None:
+    sources = draw_sources(number * CHUNK, CHUNK, settings.seed)
+    columns: dict[str, list[NDArray[Any]]] = {
+        name: [] for name in ("source", "cell", "total", "squared", "place", "delay")
+    }
+    for k in range(CHUNK):
+        record = propagate(
+            sources.xyz[k],
+            sources.direction[k],
+            medium,
+            n_photons=settings.n_photons,
+            seed=(settings.seed, number * CHUNK + k),
+            kill=settings.kill,
+        )
+        cell = np.flatnonzero(record.total > 0)
+        columns["source"].append(np.full(cell.size, k))
+        columns["cell"].append(cell)
+        for name in ("total", "squared", "place", "delay"):
+            columns[name].append(getattr(record, name)[cell])
+    arrays: dict[str, NDArray[Any]] = {
+        name: np.concatenate(parts).astype(np.int16 if name in {"source", "cell"} else np.float32)
+        for name, parts in columns.items()
+    }
+    buffer = io.BytesIO()
+    arrays |= {"xyz": sources.xyz, "direction": sources.direction}
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes_atomically(path, buffer.getvalue())

@@ -1,0 +1,314 @@
+"""Compare the light model with an independent Monte Carlo simulation, source by source.
+
+Sources never trained on are simulated several times over with other random numbers: the differences
+between the repeats are the true statistical errors, which scores of one photon in several cells
+make larger than a count of scores suggests.
+"""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.light.cells import (
+    COS_EDGES,
+    N_AZIMUTH,
+    N_CELLS,
+    N_COS,
+    R_EDGES,
+    axis_frame,
+    cell_points,
+)
+from skymap_scanner.light.medium import FLOW_AZIMUTH, make_medium
+from skymap_scanner.light.optics import MODULE_AREA, PHOTONS_PER_GEV
+from skymap_scanner.light.propagation import TIME_EDGES, propagate
+from skymap_scanner.light.trained_volume import OM_Z
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from skymap_scanner.light.ice import IceModel
+    from skymap_scanner.light.model import LightModel
+    from skymap_scanner.light.production import Sources
+    from skymap_scanner.units import FloatArray, IntArray
+
+__all__ = ["Agreement", "ReferenceLight", "compare", "simulate_reference"]
+
+#: Distances between which agreement is stated [m].
+RANGES: Final = (1.0, 10.0, 30.0, 60.0, 100.0, 150.0, 200.0, 300.0)
+#: Light is in the dust layer when an end is between these heights or it crosses the lower [m].
+DUST: Final = (-140.0, -20.0)
+#: Cells whose light is known worse than this are left out.
+_MAX_ERROR: Final = 0.1
+#: Scores that a cell's times must be worth: statistics then makes a distance of 0.02.
+_MIN_TIMES: Final = 2000.0
+#: Points per cell over which the model is averaged.
+_N_POINTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceLight:
+    """Simulated light of one source.
+
+    Attributes
+    ----------
+    xyz, direction : ndarray, shape (3,)
+        The source.
+    fluence, error : ndarray, shape (n_cells,)
+        Accepted light per photon and area [1/m^2], and its statistical error.
+    times : ndarray, shape (n_cells, n_bins)
+        Fractions of light per bin of delay.
+    n_times : ndarray, shape (n_cells,)
+        Scores that the times are worth.
+    """
+
+    xyz: FloatArray
+    direction: FloatArray
+    fluence: FloatArray
+    error: FloatArray
+    times: FloatArray
+    n_times: FloatArray
+
+    @classmethod
+    def read(cls, path: Path) -> ReferenceLight:
+        """Read a file of `simulate_reference`."""
+        with np.load(path) as file:
+            return cls(*(file[name].astype(np.float64) for name in cls.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Agreement in one range of distance, in clean ice or in the dust layer.
+
+    Attributes
+    ----------
+    r_low, r_high : float
+        Distances [m].
+    is_dust : bool
+        Whether an end lies in the dust layer, or the line crosses its lower edge.
+    n_cells : int
+        Cells that were compared.
+    bias, scatter : float
+        Mean of ln(model / simulation), and its spread from cell to cell without statistics.
+    n_times : int
+        Cells whose times were compared.
+    time_distance : float
+        Median of the largest distance between the cumulative distributions of the delay.
+    """
+
+    r_low: float
+    r_high: float
+    is_dust: bool
+    n_cells: int
+    bias: float
+    scatter: float
+    n_times: int
+    time_distance: float
+
+
+def simulate_reference(
+    folder: Path,
+    sources: Sources,
+    ice: IceModel,
+    *,
+    n_photons: int,
+    n_repeats: int = 10,
+    seed: int,
+    n_threads: int = 2,
+    report: Callable[[int, int], None] | None = None,
+) -> list[ReferenceLight]:
+    """Simulate sources, one file each; files that exist are kept.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are.
+    sources : Sources
+        What to simulate.
+    ice : IceModel
+        The ice.
+    n_photons, n_repeats : int
+        Photons per repeat, and repeats.
+    seed : int
+        Seed, another one than that of the training.
+    n_threads : int
+        Threads.
+    report : callable, optional
+        Called with the numbers of sources done and wanted.
+
+    Returns
+    -------
+    list of ReferenceLight
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    medium = make_medium(ice)
+    n_sources = len(sources.xyz)
+
+    def simulate(k: int) -> Path:
+        path = folder / f"source-{k:04d}.npz"
+        if path.exists():
+            return path
+        total = np.zeros((n_repeats, N_CELLS))
+        squared = np.zeros(N_CELLS)
+        times = np.zeros((N_CELLS, TIME_EDGES.size - 1))
+        for repeat in range(n_repeats):
+            record = propagate(
+                sources.xyz[k],
+                sources.direction[k],
+                medium,
+                n_photons=n_photons,
+                seed=(seed, k, repeat),
+                kill=0.4,
+                record_times=True,
+            )
+            total[repeat] = record.fluence
+            squared += record.squared
+            times += record.times
+        light = times.sum(axis=1)
+        known = np.where(light > 0, light, 1.0)
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            xyz=sources.xyz[k],
+            direction=sources.direction[k],
+            fluence=total.mean(axis=0),
+            error=total.std(axis=0, ddof=1) / n_repeats**0.5,
+            times=(times / known[:, None]).astype(np.float32),
+            n_times=light**2 / np.where(squared > 0, squared, 1.0),
+        )
+        write_bytes_atomically(path, buffer.getvalue())
+        return path
+
+    made: list[ReferenceLight] = []
+    with ThreadPoolExecutor(n_threads) as pool:
+        for path in pool.map(simulate, range(n_sources)):
+            made.append(ReferenceLight.read(path))
+            if report is not None:
+                report(len(made), n_sources)
+    return made
+
+
+def _model_cells(
+    light: ReferenceLight, model: LightModel, cells: IntArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the model's fluence and fractions of delays in cells, and heights of the cells."""
+    cell = np.repeat(cells, _N_POINTS)
+    r, cosine, azimuth = cell_points(cell, rng.random((cell.size, 3)))
+    sine = np.sqrt(1.0 - cosine**2)
+    local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
+    om_xyz = light.xyz + r[:, None] * (local @ axis_frame(light.direction))
+    per_gev = PHOTONS_PER_GEV * MODULE_AREA
+    charge = model.expected_charge(light.xyz, light.direction, om_xyz, 1.0) / per_gev
+    cdf = model.time_cdf(light.xyz, light.direction, om_xyz, TIME_EDGES[1:-1])
+    shape = (cells.size, _N_POINTS)
+    weight = charge.reshape(shape)
+    mean_cdf = np.einsum("np,npe->ne", weight, cdf.reshape(*shape, -1)) / weight.sum(1)[:, None]
+    return weight.mean(axis=1), mean_cdf, om_xyz.reshape(*shape, 3).mean(axis=1)
+
+
+def compare(
+    references: list[ReferenceLight], model: LightModel, *, seed: int = 5
+) -> tuple[list[Agreement], dict[str, FloatArray]]:
+    """Compare a light model with simulated sources.
+
+    Parameters
+    ----------
+    references : list of ReferenceLight
+        Simulated light.
+    model : LightModel
+        What to judge.
+    seed : int
+        Seed of the points at which the model is evaluated.
+
+    Returns
+    -------
+    agreements : list of Agreement
+        One per range of distance and kind of ice.
+    cells : dict of ndarray
+        One entry per compared cell: ``r``, ``cosine``, ``flow`` (cosine squared between the
+        horizontal line of sight and the flow axis; NaN near the vertical), ``ratio``
+        (ln(model/simulation)), ``error``, ``is_dust``, ``time_distance`` (NaN where statistics do
+        not suffice), ``source``.
+    """
+    rng = np.random.default_rng(seed)
+    columns: dict[str, list[FloatArray]] = {}
+    for number, light in enumerate(references):
+        rows = _compare_source(light, model, rng)
+        rows["source"] = np.full(rows["r"].size, float(number))
+        for name, value in rows.items():
+            columns.setdefault(name, []).append(value)
+    cells = {name: np.concatenate(parts) for name, parts in columns.items()}
+    agreements = []
+    for is_dust in (False, True):
+        for low, high in pairwise(RANGES):
+            inside = (cells["r"] >= low) & (cells["r"] < high) & (cells["is_dust"] == is_dust)
+            if inside.sum() >= 10:
+                agreements.append(_agreement(cells, inside, low, high, is_dust=is_dust))
+    return agreements, cells
+
+
+def _agreement(
+    cells: dict[str, FloatArray],
+    inside: NDArray[np.bool_],
+    low: float,
+    high: float,
+    *,
+    is_dust: bool,
+) -> Agreement:
+    ratio, error = cells["ratio"][inside], cells["error"][inside]
+    distance = cells["time_distance"][inside]
+    distance = distance[np.isfinite(distance)]
+    weight = 1.0 / (error**2 + 0.05**2)
+    bias = float(np.average(ratio, weights=weight))
+    spread = np.average((ratio - bias) ** 2 - error**2, weights=weight)
+    return Agreement(
+        low,
+        high,
+        is_dust,
+        int(inside.sum()),
+        bias,
+        float(np.sqrt(max(spread, 0.0))),
+        distance.size,
+        float(np.median(distance)) if distance.size else float("nan"),
+    )
+
+
+def _compare_source(
+    light: ReferenceLight, model: LightModel, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    known = (light.fluence > 0) & (light.error < _MAX_ERROR * light.fluence)
+    middle_r = np.repeat(0.5 * (R_EDGES[1:] + R_EDGES[:-1]), N_COS * N_AZIMUTH)
+    cells = np.flatnonzero(known & (middle_r < RANGES[-1]))
+    fluence, cdf, om_xyz = _model_cells(light, model, cells, rng)
+    inside = (om_xyz[:, 2] > OM_Z[0]) & (om_xyz[:, 2] < OM_Z[1])
+    cells, fluence, cdf, om_xyz = cells[inside], fluence[inside], cdf[inside], om_xyz[inside]
+    z_source, z_om = model.ice.effective_z(light.xyz), model.ice.effective_z(om_xyz)
+    low, high = np.minimum(z_source, z_om), np.maximum(z_source, z_om)
+    is_dust = (low < DUST[0]) & (high > DUST[0])
+    for z in (np.full_like(z_om, z_source), z_om):
+        is_dust |= (z > DUST[0]) & (z < DUST[1])
+    line = om_xyz - light.xyz
+    along = line[:, 0] * np.cos(FLOW_AZIMUTH) + line[:, 1] * np.sin(FLOW_AZIMUTH)
+    horizontal = np.hypot(line[:, 0], line[:, 1])
+    steep = horizontal < 0.5 * np.linalg.norm(line, axis=1)
+    distance = np.abs(np.cumsum(light.times[cells], axis=1)[:, :-1] - cdf).max(axis=1)
+    distance[light.n_times[cells] < _MIN_TIMES] = np.nan
+    cosines = 0.5 * (COS_EDGES[1:] + COS_EDGES[:-1])
+    return {
+        "r": middle_r[cells],
+        "cosine": cosines[cells // N_AZIMUTH % N_COS],
+        "flow": np.where(steep, np.nan, (along / np.maximum(horizontal, 1e-9)) ** 2),
+        "ratio": np.log(fluence / light.fluence[cells]),
+        "error": light.error[cells] / light.fluence[cells],
+        "is_dust": is_dust.astype(np.float64),
+        "time_distance": distance,
+    }

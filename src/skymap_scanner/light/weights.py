@@ -1,0 +1,140 @@
+"""Files of trained light models: arrays of weights and a card that says how they were made.
+
+A file is a numpy archive with ``version``, ``card`` (JSON text), the table of the source's
+emission, and the arrays of both networks. Nothing in it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from skymap_scanner.exceptions import FormatError
+from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.light.inputs import N_OM_INPUTS, N_PAIR_INPUTS, N_SOURCE_INPUTS
+from skymap_scanner.light.network import Layers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["VERSION", "Weights", "read_weights", "write_weights"]
+
+#: Version of the file format and of what the networks' inputs mean.
+VERSION: Final = 1
+_EMISSION: Final = "emission"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """Contents of a file.
+
+    Attributes
+    ----------
+    card : dict
+        How the model was made and how good it is; ``card["ice"]`` names the ice.
+    emission : ndarray of float32, shape (n_cosine, 3)
+        Table of `inputs.emission_table`.
+    charge, time : Layers
+        The two networks.
+    """
+
+    card: dict[str, Any]
+    emission: NDArray[np.float32]
+    charge: Layers
+    time: Layers
+
+
+def write_weights(path: Path, weights: Weights) -> None:
+    """Write a file, whole or not at all."""
+    arrays: dict[str, NDArray[Any]] = {_EMISSION: weights.emission}
+    for name, layers in (("charge", weights.charge), ("time", weights.time)):
+        arrays |= {f"{name}_{field}": getattr(layers, field) for field in Layers._fields}
+    buffer = io.BytesIO()
+    arrays |= {"version": np.array(VERSION), "card": np.array(json.dumps(weights.card))}
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_bytes_atomically(path, buffer.getvalue())
+
+
+def read_weights(path: Path) -> Weights:
+    """Read a file.
+
+    Parameters
+    ----------
+    path : Path
+        File of `write_weights`.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    FormatError
+        When it is no such file, of another version, truncated, or its numbers make no sense.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            contents = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        raise FormatError(
+            "not a light model, or damaged",
+            file=str(path),
+            found=str(error),
+            wanted="a file that `skymap-scanner light make` wrote",
+        ) from error
+    try:
+        version = int(contents["version"])
+        if version != VERSION:
+            raise FormatError(
+                "light model of another version", file=str(path), found=version, wanted=VERSION
+            )
+        card = json.loads(str(contents["card"]))
+        emission = _checked(contents, _EMISSION, path)
+        charge = _layers(contents, "charge", path)
+        time = _layers(contents, "time", path)
+        card["ice"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            "light model without all of its parts", file=str(path), found=str(error)
+        ) from error
+    _check_shapes(charge, 1, path)
+    _check_shapes(time, 12, path)
+    return Weights(card, emission, charge, time)
+
+
+def _checked(contents: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[np.float32]:
+    array = np.ascontiguousarray(contents[name], dtype=np.float32)
+    if not np.all(np.isfinite(array)):
+        raise FormatError(
+            "numbers of a light model that are not finite", file=str(path), place=name
+        )
+    return array
+
+
+def _layers(contents: dict[str, NDArray[Any]], name: str, path: Path) -> Layers:
+    return Layers(*(_checked(contents, f"{name}_{field}", path) for field in Layers._fields))
+
+
+def _check_shapes(layers: Layers, n_out: int, path: Path) -> None:
+    n = layers.bias.size
+    wanted = (
+        *((rows, n) for rows in (N_PAIR_INPUTS, N_SOURCE_INPUTS, N_OM_INPUTS)),
+        (n,),
+        (n, n),
+        (n,),
+        (n, n_out),
+        (n_out,),
+        *((rows,) for rows in (N_PAIR_INPUTS, N_SOURCE_INPUTS, N_OM_INPUTS)),
+    )
+    found = tuple(array.shape for array in layers)
+    if found != wanted:
+        raise FormatError(
+            "networks of another shape", file=str(path), found=str(found), wanted=str(wanted)
+        )
