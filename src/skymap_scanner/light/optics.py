@@ -27,6 +27,7 @@ __all__ = [
     "MODULE_RADIUS",
     "N_GROUP",
     "N_PHASE",
+    "N_REF",
     "PHOTONS_PER_GEV",
     "PHOTONS_PER_METRE",
     "SIN_CHERENKOV",
@@ -43,6 +44,9 @@ __all__ = [
 #: reconstructions use them [3]_.
 N_PHASE: Final = 1.3195
 N_GROUP: Final = 1.35634
+#: Smallest group index of the 128 wavelength slices (`wavelength_slices`): no light is faster, so
+#: that delays against it are never negative.
+N_REF: Final = 1.3264979
 #: Angle between a fast track and its Cherenkov light [rad] (40.724 deg), and functions of it.
 CHERENKOV_ANGLE: Final = math.acos(1.0 / N_PHASE)
 TAN_CHERENKOV: Final = math.tan(CHERENKOV_ANGLE)
