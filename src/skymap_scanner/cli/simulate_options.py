@@ -236,7 +236,12 @@ def _check(arguments: argparse.Namespace) -> None:
         if not is_legal:
             place, message = complaint.split(": ")
             raise UsageError(message, place=place, found=found, wanted=wanted)
-    if arguments.output.is_dir():
+    try:
+        is_folder = arguments.output.is_dir()
+        arguments.output.exists()
+    except (OSError, ValueError) as error:  # too long, or with a NUL
+        raise UsageError("not a file name", place="--output", found=str(error)) from error
+    if is_folder:
         raise UsageError("is a folder", place="--output", found=str(arguments.output))
 
 

@@ -37,9 +37,10 @@ MIN_RHO: Final = 1.0
 #: Sources evaluated at once; neighbours on a track have the same modules around them.
 _BLOCK: Final = 32
 #: More photo-electrons than this from one source in one module, or in the whole event, are drawn
-#: in bunches: the module is saturated long before.
+#: in bunches: the module is saturated long before. With afterpulses and noise an event then has
+#: fewer than the million pulses that a file may hold.
 _MAX_PER_PAIR: Final = 20_000
-_MAX_IN_EVENT: Final = 2_000_000
+_MAX_IN_EVENT: Final = 400_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,7 @@ def test_one_event_that_is_there_is_refused(
         (["--event-id", "4294967295", "--n-events", "2"], "event number: illegal value"),
         (["--mjd", "nan"], "MJD: illegal value"),
         (["-o", "e.txt"], "--output: the name does not say which format"),
+        (["-o", f"{'e' * 300}.json"], "--output: not a file name"),
     ],
 )
 def test_bad_options_of_cascades_end_with_a_line(
