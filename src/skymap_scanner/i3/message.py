@@ -312,10 +312,13 @@ def _without_nan(value: Any) -> Any:  # any JSON value
 def packet_to_json(frames: Sequence[Frame]) -> dict[str, Any]:
     """Return the frames of an event as a JSON object, a scanner's ``GCDQp_packet``.
 
-    Frames P become p, as scanners have it.
+    Frames P become p, as scanners have it. An event of an ``.i3`` file without some of its parents
+    gets empty ones: a packet always has five frames.
     """
-    frames = [frame.copy(stop="p") if frame.stop == "P" else frame for frame in frames]
-    return {"frames": [[frame.stop, frame_to_text(frame)] for frame in frames]}
+    have = {frame.stop.upper(): frame for frame in frames}
+    packet = [have.get(stop, Frame(stop)) for stop in "GCDQP"]
+    packet[-1] = packet[-1].copy(stop="p")
+    return {"frames": [[frame.stop, frame_to_text(frame)] for frame in packet]}
 
 
 def packet_from_json(packet: object) -> tuple[Frame, ...]:

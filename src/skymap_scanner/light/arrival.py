@@ -115,17 +115,17 @@ class PandelIce:
 
         Parameters
         ----------
-        source, om_xyz : ndarray, shape (n, 3)
+        source, om_xyz : ndarray, shape (..., 3)
             Where the light starts and where it is seen [m]; never the same point.
 
         Returns
         -------
-        shape, rate : ndarray, shape (n,)
+        shape, rate : ndarray, shape (...)
         """
         m = self.model
         scattering, absorption = self._mean_coefficients(source, om_xyz)
-        path = np.linalg.norm(om_xyz - source, axis=1)
-        cos_eta = (om_xyz[:, 2] - source[:, 2]) / path
+        path = np.linalg.norm(om_xyz - source, axis=-1)
+        cos_eta = (om_xyz[..., 2] - source[..., 2]) / path
         effective = path + m.path_offset - m.path_cosine * cos_eta + m.path_cosine2 * cos_eta**2
         relative = scattering / SCATTERING_UNIT
         shape = m.shape * relative**m.shape_scattering * (effective / PATH_UNIT) ** m.shape_path

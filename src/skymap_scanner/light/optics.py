@@ -46,7 +46,8 @@ __all__ = [
 #: reconstructions use them [3]_.
 N_PHASE: Final = 1.3195
 N_GROUP: Final = 1.35634
-#: Smallest group index of the 128 wavelength slices (625 nm): direct light is never faster.
+#: Smallest group index of the 128 wavelength slices (`wavelength_slices`): no light is faster, so
+#: that delays against it are never negative.
 N_REF: Final = 1.3264979
 #: Angle between a fast track and its Cherenkov light [rad] (40.724 deg), and functions of it.
 CHERENKOV_ANGLE: Final = math.acos(1.0 / N_PHASE)

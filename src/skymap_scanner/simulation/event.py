@@ -1,4 +1,4 @@
-"""A whole simulated event: a muon through the detector, read out and with its truth."""
+"""A whole simulated event: track or cascade in the detector, read out and with its truth."""
 
 from __future__ import annotations
 
@@ -8,96 +8,81 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from skymap_scanner.exceptions import UsageError
-from skymap_scanner.light.ice import IceModel
-from skymap_scanner.simulation.light_yield import Track, track_photo_electrons
-from skymap_scanner.simulation.muon import MuonPassage, propagate_muon
-from skymap_scanner.simulation.response import (
-    Hits,
-    merge_hits,
-    noise_hits,
-    photomultiplier_hits,
-    read_out,
+from skymap_scanner.simulation.light import light_name, load_light
+from skymap_scanner.simulation.muon import propagate_muon
+from skymap_scanner.simulation.photomultiplier import noise_hits, photomultiplier_hits
+from skymap_scanner.simulation.photons import (
+    PhotoElectrons,
+    draw_photo_electrons,
+    muon_photo_electrons,
 )
-from skymap_scanner.units import DEG, LIGHT_SPEED
+from skymap_scanner.simulation.readout import extract_pulses, read_out
+from skymap_scanner.simulation.settings import (
+    HALF_LENGTH,
+    UPSTREAM,
+    CascadeSettings,
+    TrackSettings,
+)
+from skymap_scanner.simulation.sources import LightSources, Track, cascade_sources
+from skymap_scanner.simulation.truth import Happening, describe
+from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
     from skymap_scanner.event import Detector
     from skymap_scanner.i3 import PulseMap
-    from skymap_scanner.units import FloatArray
+    from skymap_scanner.simulation.light import PointLight
 
-__all__ = ["SimulatedEvent", "TrackSettings", "simulate_track"]
+__all__ = [
+    "MAX_TRIES",
+    "CascadeSettings",
+    "SimulatedEvent",
+    "TrackSettings",
+    "simulate_cascade",
+    "simulate_track",
+    "try_event",
+]
 
-#: The muon starts this far before its closest approach to the origin and is followed as far beyond.
-HALF_LENGTH: Final = 1200.0
 #: Noise before the first and after the last light [ns].
 _NOISE_MARGIN: Final = 12_000.0
-#: Tries before a track counts as one that cannot trigger.
+#: Light of an event takes at most this long [ns]: the way through all that is simulated, and the
+#: delays of scattered light.
+_LIGHT_TIME: Final = 2 * HALF_LENGTH / LIGHT_SPEED
+#: Tries before an event counts as one that cannot trigger.
 MAX_TRIES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class TrackSettings:
-    """What to simulate.
+class SimulatedEvent:
+    """What the detector hands out of a simulated event, and the truth.
 
     Attributes
     ----------
-    energy : float
-        Muon energy 700 m before its closest approach to the detector's centre [GeV].
-    zenith, azimuth : float
-        Where the muon comes from [rad].
-    impact : tuple of float
-        Offset of the track from the origin in the plane normal to it [m]: along the horizontal
-        and along the direction normal to both.
-    ice : str
-        Ice model.
-    seed : int
-        Seed of all chance.
+    pulses : PulseMap
+        Pulses, not yet rounded to the steps of the file formats.
+    window : tuple of float
+        Readout window [ns].
+    truth : dict
+        What was simulated, ready for JSON.
+    saturated : dict
+        (string, om) -> time windows in which the charge was limited [ns].
+    happening : Happening
+        The same truth as objects; times of the light.
+    offset : float
+        The event's clock is ahead of that of the light by this [ns].
     """
-
-    energy: float
-    zenith: float
-    azimuth: float
-    impact: tuple[float, float] = (0.0, 0.0)
-    ice: str = "spice_bfr-v2"
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        checks = (
-            (1.0 <= self.energy <= 1e9, "energy [GeV]", self.energy, "1 to 1e9"),
-            (0.0 <= self.zenith <= np.pi, "zenith [rad]", self.zenith, "0 to pi"),
-            (np.isfinite(self.azimuth), "azimuth [rad]", self.azimuth, "a finite number"),
-            (
-                bool(np.all(np.abs(self.impact) <= HALF_LENGTH)),
-                "impact [m]",
-                self.impact,
-                f"at most {HALF_LENGTH:.0f}",
-            ),
-            (self.seed >= 0, "seed", self.seed, "0 or more"),
-        )
-        for legal, place, found, wanted in checks:
-            if not legal:
-                raise UsageError("illegal value", place=place, found=found, wanted=wanted)
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatedEvent:
-    """Pulses with the readout window [ns], and the truth as a JSON-safe dictionary."""
 
     pulses: PulseMap
     window: tuple[float, float]
     truth: dict[str, Any]
+    saturated: dict[tuple[int, int], list[tuple[float, float]]]
+    happening: Happening
+    offset: float
 
 
-def _frame(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return unit vectors normal to a direction: horizontal, and normal to both."""
-    axis = np.array([0.0, 0.0, 1.0]) if abs(direction[2]) < 0.999 else np.array([1.0, 0.0, 0.0])
-    horizontal = np.cross(axis, direction)
-    horizontal /= np.linalg.norm(horizontal)
-    return horizontal, np.cross(direction, horizontal)
-
-
-def simulate_track(settings: TrackSettings, detector: Detector) -> SimulatedEvent:
-    """Simulate a through-going muon that triggers the detector.
+def simulate_track(
+    settings: TrackSettings, detector: Detector, light: PointLight | None = None
+) -> SimulatedEvent:
+    """Simulate a muon track that triggers the detector.
 
     Parameters
     ----------
@@ -105,6 +90,8 @@ def simulate_track(settings: TrackSettings, detector: Detector) -> SimulatedEven
         Energy, direction, place, ice, seed.
     detector : Detector
         Geometry and efficiencies.
+    light : PointLight, optional
+        Light in ice; by default the kind and ice that `settings` name.
 
     Returns
     -------
@@ -113,67 +100,126 @@ def simulate_track(settings: TrackSettings, detector: Detector) -> SimulatedEven
     Raises
     ------
     UsageError
-        When no try triggers the detector: the track passes too far away or is too faint.
+        When none of `MAX_TRIES` triggers: the track passes too far away or is too faint.
     """
+    return _until_trigger(settings, detector, light)
+
+
+def simulate_cascade(
+    settings: CascadeSettings, detector: Detector, light: PointLight | None = None
+) -> SimulatedEvent:
+    """Simulate a cascade that triggers the detector; see `simulate_track`.
+
+    Raises
+    ------
+    UsageError
+        When none of `MAX_TRIES` triggers the detector.
+    """
+    return _until_trigger(settings, detector, light)
+
+
+def _until_trigger(
+    settings: TrackSettings | CascadeSettings, detector: Detector, light: PointLight | None
+) -> SimulatedEvent:
+    light = load_light(settings.light, settings.ice) if light is None else light
     rng = np.random.default_rng(settings.seed)
-    ice = IceModel.load(settings.ice)
-    sin_zenith = np.sin(settings.zenith)
-    direction = -np.array(
-        [
-            sin_zenith * np.cos(settings.azimuth),
-            sin_zenith * np.sin(settings.azimuth),
-            np.cos(settings.zenith),
-        ]
-    )
-    horizontal, normal = _frame(direction)
-    closest = settings.impact[0] * horizontal + settings.impact[1] * normal
-    start = closest - 700.0 * direction
-    track = Track(start=start, start_time=0.0, direction=direction)
     for _ in range(MAX_TRIES):
-        passage = propagate_muon(settings.energy, 700.0 + HALF_LENGTH, rng)
-        light = track_photo_electrons(track, passage, detector, ice, rng)
-        hits = photomultiplier_hits(light.om_index, light.time, rng)
-        window = (-_NOISE_MARGIN, 2 * HALF_LENGTH / LIGHT_SPEED + _NOISE_MARGIN)
-        merged: Hits = merge_hits(hits.joined(noise_hits(detector, window, rng)))
-        taken = read_out(merged, detector)
-        if taken is not None:
-            readout, offset = taken
-            truth = _truth(settings, track, passage, offset=offset)
-            return SimulatedEvent(readout.pulses, readout.window, truth)
+        event = try_event(settings, detector, light, rng)
+        if event is not None:
+            return event
     raise UsageError(
-        f"no trigger in {MAX_TRIES} tries: the track is too faint or too far away",
-        place="simulate track",
-        found=f"{settings.energy:g} GeV, impact {settings.impact} m",
-        wanted="more energy or a smaller impact",
+        f"no trigger in {MAX_TRIES} tries: too faint or too far away",
+        place=f"simulate {settings.kind}",
+        found=f"{settings.energy:g} GeV at ({', '.join(f'{x:.0f}' for x in settings.place)}) m",
+        wanted="more energy or a place nearer to the detector",
     )
 
 
-def _truth(
-    settings: TrackSettings, track: Track, passage: MuonPassage, *, offset: float
-) -> dict[str, Any]:
-    """Return what is known about the event and no reconstruction is told."""
-    vertex = track.start + 700.0 * track.direction
-    return {
-        "kind": "track",
-        "zenith": settings.zenith,
-        "azimuth": settings.azimuth,
-        "zenith_deg": settings.zenith / DEG,
-        "azimuth_deg": settings.azimuth / DEG,
-        "energy": settings.energy,
-        "vertex": [round(float(x), 6) for x in vertex],
-        "vertex_time": track.start_time + 700.0 / LIGHT_SPEED + offset,
-        "losses": [
-            {
-                "distance": round(float(distance) - 700.0, 3),
-                "energy": round(float(energy), 3),
-                "process": int(process),
-            }
-            for distance, energy, process in zip(
-                passage.loss_distance, passage.loss_energy, passage.loss_process, strict=True
-            )
-            if energy >= 10.0
-        ],
-        "ice": settings.ice,
-        "seed": settings.seed,
-        "light": "closed form (Cherenkov cone, diffusion, gamma-distributed delays)",
+def try_event(
+    settings: TrackSettings | CascadeSettings,
+    detector: Detector,
+    light: PointLight,
+    rng: np.random.Generator,
+) -> SimulatedEvent | None:
+    """Simulate an event once.
+
+    Parameters
+    ----------
+    settings, detector, light
+        As for `simulate_track`; chance comes from `rng`, whatever the seed in `settings`.
+    rng : numpy.random.Generator
+        Source of chance.
+
+    Returns
+    -------
+    SimulatedEvent or None
+        None when it does not trigger the detector.
+    """
+    if isinstance(settings, TrackSettings):
+        happening, seen = _track(settings, light, detector, rng)
+    else:
+        happening, seen = _cascade(settings, light, detector, rng)
+    event = _taken(settings, detector, happening, seen, rng)
+    if event is not None:
+        event.truth["light"] = light_name(light)
+    return event
+
+
+def _taken(
+    settings: TrackSettings | CascadeSettings,
+    detector: Detector,
+    happening: Happening,
+    seen: PhotoElectrons,
+    rng: np.random.Generator,
+) -> SimulatedEvent | None:
+    """Let the detector look; None when it does not trigger."""
+    hits = photomultiplier_hits(seen, rng)
+    window = (-_NOISE_MARGIN, _LIGHT_TIME + _NOISE_MARGIN)
+    readout = read_out(extract_pulses(hits.joined(noise_hits(detector, window, rng))), detector)
+    if readout is None:
+        return None
+    saturated = {
+        (int(detector.om_key[row, 0]), int(detector.om_key[row, 1])): windows
+        for row, windows in sorted(readout.saturated.items())
     }
+    truth = describe(settings, happening, detector, offset=readout.offset)
+    truth |= {
+        "saturated": [list(key) for key in saturated],
+        "photo_electrons": round(float(seen.weight.sum())),
+    }
+    return SimulatedEvent(
+        readout.pulses, readout.window, truth, saturated, happening, readout.offset
+    )
+
+
+def _track(
+    settings: TrackSettings, light: PointLight, detector: Detector, rng: np.random.Generator
+) -> tuple[Happening, PhotoElectrons]:
+    """Let a muon lose energy and draw its light, that of its vertex included."""
+    direction, closest = settings.direction, settings.closest_approach()
+    if settings.vertex is None or not settings.is_starting:
+        track = Track(closest - UPSTREAM * direction, 0.0, direction)
+        passage = propagate_muon(settings.energy, UPSTREAM + HALF_LENGTH, rng)
+        seen, sources = muon_photo_electrons(track, passage, light, detector, rng)
+        return Happening(track, sources, passage), seen
+    track = Track(np.array(settings.vertex), 0.0, direction)
+    y = rng.random() if settings.inelasticity is None else settings.inelasticity
+    length = HALF_LENGTH - float(track.start @ direction)
+    passage = propagate_muon((1.0 - y) * settings.energy, length, rng)
+    seen, sources = muon_photo_electrons(track, passage, light, detector, rng)
+    if y > 0.0:
+        hadrons = cascade_sources(track, y * settings.energy, 1.0, rng)
+        seen = seen.joined(draw_photo_electrons(hadrons, light, detector, rng))
+        sources = LightSources.joined([hadrons, sources])
+    return Happening(track, sources, passage, hadronic_energy=y * settings.energy), seen
+
+
+def _cascade(
+    settings: CascadeSettings, light: PointLight, detector: Detector, rng: np.random.Generator
+) -> tuple[Happening, PhotoElectrons]:
+    """Draw the light of an electromagnetic and a hadronic cascade."""
+    track = Track(np.array(settings.vertex, dtype=np.float64), 0.0, settings.direction)
+    sources = cascade_sources(track, settings.energy, settings.hadronic_fraction, rng)
+    hadronic = settings.hadronic_fraction * settings.energy
+    seen = draw_photo_electrons(sources, light, detector, rng)
+    return Happening(track, sources, None, hadronic_energy=hadronic), seen

@@ -136,6 +136,15 @@ def test_scanner_packets(tmp_path: Path) -> None:
     assert read_message(tmp_path / "again.json").document == message.document
 
 
+def test_a_packet_has_five_frames_whatever_the_file_had() -> None:
+    *_, q_frame, p_frame = frames()
+    packet = packet_to_json((q_frame, p_frame))
+    assert [label for label, _ in packet["frames"]] == list("GCDQp")
+    again = packet_from_json(json.loads(json.dumps(packet)))
+    assert [len(frame) for frame in again[:3]] == [0, 0, 0]
+    assert again[-1]["I3EventHeader"] == HEADER
+
+
 def wrong(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     content = document("B")
     change(content)

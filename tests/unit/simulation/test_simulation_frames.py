@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,13 +12,25 @@ import pytest
 from skymap_scanner.cli.simulate import main
 from skymap_scanner.event import clean_for_tracks, read_event
 from skymap_scanner.event.detector import built_in_detector
+from skymap_scanner.event.readers import read_frames
 from skymap_scanner.exceptions import UsageError
-from skymap_scanner.i3 import read_message
-from skymap_scanner.simulation.event import TrackSettings, simulate_track
-from skymap_scanner.simulation.frames import TRUTH_KEY
+from skymap_scanner.i3 import MCTree, read_message
+from skymap_scanner.light.ice import IceModel
+from skymap_scanner.simulation.analytic import AnalyticLight
+from skymap_scanner.simulation.event import (
+    CascadeSettings,
+    TrackSettings,
+    simulate_cascade,
+    simulate_track,
+)
+from skymap_scanner.simulation.frames import TRUTH_KEY, EventNames, write_simulated_event
+from skymap_scanner.simulation.truth import is_inside, particle_tree
+from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from skymap_scanner.units import FloatArray
 
 OPTIONS = ["--energy-gev", "2e4", "--zenith-deg", "70", "--azimuth-deg", "200", "--seed", "3"]
 
@@ -78,12 +91,37 @@ def test_same_seed_same_pulses() -> None:
         {"impact": (0.0, 1e5)},
         {"ice": "unknown"},
         {"seed": -1},
+        {"energy": 0.0},
+        {"light": "lamp"},
+        {"vertex": (0.0, 0.0, 3000.0)},
+        {"vertex": (0.0, float("nan"), 0.0)},
+        {"vertex": (0.0, 0.0, 0.0), "impact": (1.0, 0.0)},
+        {"is_starting": True},
+        {"vertex": (0.0, 0.0, 0.0), "inelasticity": 0.5},
+        {"vertex": (0.0, 0.0, 0.0), "is_starting": True, "inelasticity": 1.5},
     ],
 )
 def test_illegal_settings_are_refused(wrong: dict[str, object]) -> None:
     legal: dict[str, object] = {"energy": 1e4, "zenith": 1.0, "azimuth": 0.0}
     with pytest.raises(UsageError):
         simulate_track(TrackSettings(**{**legal, **wrong}), built_in_detector())  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"energy": float("nan")},
+        {"zenith": -0.1},
+        {"vertex": (1500.0, 0.0, 0.0)},
+        {"vertex": (float("inf"), 0.0, 0.0)},
+        {"hadronic_fraction": -0.1},
+        {"hadronic_fraction": float("nan")},
+    ],
+)
+def test_illegal_cascades_are_refused(wrong: dict[str, object]) -> None:
+    legal: dict[str, object] = {"energy": 1e4, "zenith": 1.0, "azimuth": 0.0}
+    with pytest.raises(UsageError, match="illegal value"):
+        CascadeSettings(**{**legal, **wrong})  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_track_that_cannot_trigger_ends_with_a_reason(
@@ -95,6 +133,140 @@ def test_a_track_that_cannot_trigger_ends_with_a_reason(
     assert main(["track", "-o", str(path), *options]) == 2
     assert "no trigger" in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_through_going_tracks_pass_their_vertex() -> None:
+    vertex = (100.0, -50.0, 20.0)
+    settings = TrackSettings(1e5, 1.1, 0.3, vertex=vertex)
+    event = simulate_track(settings, built_in_detector())
+    on_track = np.array(event.truth["vertex"])
+    away = np.array(vertex) - on_track
+    assert np.linalg.norm(np.cross(away, settings.direction)) < 1e-5
+    assert on_track @ settings.direction == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_starting_track_shares_its_energy_and_shines_from_its_vertex_on() -> None:
+    settings = TrackSettings(
+        2e5, 1.5, 0.3, vertex=(0.0, 0.0, -200.0), is_starting=True, inelasticity=0.25
+    )
+    event = simulate_track(settings, built_in_detector())
+    assert event.truth["muon_energy"] == pytest.approx(1.5e5)
+    assert event.truth["hadronic_energy"] == pytest.approx(5e4)
+    assert event.truth["vertex"] == [0.0, 0.0, -200.0]
+    ahead = (event.happening.sources.xyz - [0.0, 0.0, -200.0]) @ settings.direction
+    assert ahead.min() > 0.0
+    assert ahead.max() > 500.0
+
+
+def test_light_of_a_cascade_comes_from_its_vertex() -> None:
+    detector = built_in_detector()
+    vertex = np.array([-200.0, 100.0, -350.0])
+    settings = CascadeSettings(5e4, 1.0, 2.0, vertex=(-200.0, 100.0, -350.0))
+    event = simulate_cascade(settings, detector)
+    rows = detector.indices_of(event.pulses.om_key[:, 0], event.pulses.om_key[:, 1])
+    centre = np.average(detector.om_xyz[rows], axis=0, weights=event.pulses.charge)
+    assert np.linalg.norm(centre - vertex) < 60.0
+    assert event.truth["kind"] == "cascade"
+    assert event.truth["vertex"] == vertex.tolist()
+    # all of the electron's light, most of the hadrons'
+    assert 0.9 * 5e4 < event.truth["light_energy"] < 5e4
+    assert event.truth["light_energy_inside"] == event.truth["light_energy"]
+
+
+def test_a_light_of_one_s_own_can_be_handed_in() -> None:
+    class Twice(AnalyticLight):
+        def expected_charge(self, *arguments: Any) -> FloatArray:
+            return 2.0 * super().expected_charge(*arguments)
+
+    settings = CascadeSettings(1e4, 1.0, 2.0, vertex=(0.0, 0.0, -300.0))
+    detector = built_in_detector()
+    charge = [
+        simulate_cascade(settings, detector, light).truth["photo_electrons"]
+        for light in (None, Twice(IceModel.load()))
+    ]
+    assert charge[1] / charge[0] == pytest.approx(2.0, rel=0.2)
+
+
+def test_inside_is_between_the_outer_strings() -> None:
+    detector = built_in_detector()
+    points = np.array([[0.0, 0, 0], [0, 0, 600], [0, 0, -600], [560, -500, 0], [400, 300, 100]])
+    assert is_inside(detector, points).tolist() == [True, False, False, False, True]
+    assert is_inside(detector, detector.om_xyz + (np.zeros(3) - detector.om_xyz) * 0.01).all()
+
+
+def test_an_event_too_small_for_a_line_has_a_failed_online_fit(tmp_path: Path) -> None:
+    # 300 GeV among the modules of DeepCore, which the cleaning for tracks leaves out
+    settings = CascadeSettings(300.0, 1.0, 2.0, vertex=(46.0, -35.0, -350.0))
+    event = simulate_cascade(settings, built_in_detector())
+    in_deepcore = event.pulses.om_key[:, 0] >= 79
+    event = replace(event, pulses=event.pulses.select(in_deepcore))
+    path = tmp_path / "small.json"
+    write_simulated_event(path, event, EventNames(1, 1, 60000.0))
+    fit = read_event(path).fits["l2_online_BestFit"]
+    assert not fit.ok
+    assert read_message(path).summary["reco"]["l2_online_bestfit"]["zen"] is None
+
+
+def test_saturated_modules_are_in_the_file_with_their_windows(tmp_path: Path) -> None:
+    detector = built_in_detector()
+    x, y, z = detector.om_xyz[detector.index_of(50, 40)]
+    settings = CascadeSettings(1e5, 1.0, 2.0, vertex=(x + 8.0, y, z))
+    simulated = simulate_cascade(settings, detector)
+    path = tmp_path / "bright.json"
+    write_simulated_event(path, simulated, EventNames(1, 1, 60000.0))
+    event = read_event(path)
+    windows = event.excluded_windows["SaturationWindows"]
+    row = event.detector.index_of(50, 40)
+    assert [50, 40] in simulated.truth["saturated"]
+    assert {(int(s), int(o)) for s, o in event.detector.om_key[list(windows)]} == set(
+        simulated.saturated
+    )
+    first = event.pulses.time[event.pulses.om_index == row].min()
+    assert windows[row][0][0] - 50.0 < first < windows[row][-1][1]
+
+
+def test_times_are_rounded_to_nanoseconds_and_charges_to_steps(message: Path) -> None:
+    pulses = read_event(message).pulses
+    single = np.unique(pulses.om_index, return_counts=True)[1] == 1  # no shared nanoseconds
+    time = pulses.time[np.isin(pulses.om_index, np.unique(pulses.om_index)[single])]
+    assert np.array_equal(time, np.rint(time))
+    steps = (pulses.charge - 0.025) / 0.05
+    assert np.allclose(steps, np.rint(steps), atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".i3", ".i3.gz", ".i3.zst"])
+def test_an_i3_file_holds_the_same_event_and_a_tree_of_particles(
+    message: Path, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"track{suffix}"
+    assert main(["track", "-o", str(path), *OPTIONS]) == 0
+    ours, other = read_event(path), read_event(message)
+    assert np.array_equal(ours.pulses.time, other.pulses.time)
+    assert ours.fits.keys() == other.fits.keys()  # the truth is no fit
+    assert ours.truth == {**(other.truth or {}), "request": (ours.truth or {})["request"]}
+    assert (tmp_path / "track.truth.json").is_file()
+    q_frame, _ = read_frames(path)
+    tree = q_frame.get("I3MCTree", MCTree)
+    (muon,) = tree.roots()
+    assert (muon.pdg, muon.energy) == (13, 2e4)
+    assert muon.direction.zenith == pytest.approx(np.radians(70.0))
+    losses = tree.children(0)
+    assert [loss.energy for loss in losses] == [loss["energy"] for loss in ours.truth["losses"]]
+    # the muon's place at the time of the vertex is the vertex
+    away = (ours.truth["vertex_time"] - muon.time) * LIGHT_SPEED
+    start = np.array([muon.position.x, muon.position.y, muon.position.z])
+    travelled = start + away * np.array(muon.direction.travel)
+    assert travelled == pytest.approx(np.array(ours.truth["vertex"]), abs=1e-4)
+
+
+def test_the_tree_of_a_cascade_has_a_neutrino_an_electron_and_hadrons() -> None:
+    settings = CascadeSettings(1e4, 1.0, 2.0, vertex=(0.0, 0.0, -300.0), hadronic_fraction=0.4)
+    event = simulate_cascade(settings, built_in_detector())
+    tree = particle_tree(event.truth, event.happening, offset=event.offset)
+    assert [particle.pdg for particle in tree.roots()] == [12]
+    energies = {particle.pdg: particle.energy for particle in tree.children(0)}
+    assert energies == pytest.approx({-2000001006: 4e3, 11: 6e3})
+    assert tree.particles[0].time == pytest.approx(event.truth["vertex_time"])
 
 
 @pytest.mark.parametrize(
@@ -118,6 +290,6 @@ def test_a_bad_option_is_named_before_anything_is_simulated(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("skymap_scanner.simulation.event.simulate_track", None)
+    monkeypatch.setattr("skymap_scanner.simulation.plan.simulate_track", None)
     assert main(["track", *options]) == 2
     assert words in capsys.readouterr().err
