@@ -26,7 +26,12 @@ def parser() -> argparse.ArgumentParser:
     kinds = command_line.add_subparsers(dest="kind", metavar="track", required=True)
     track = kinds.add_parser("track", help="a through-going muon", description=__doc__)
     track.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE.json", help="the message to write"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE.json",
+        help="the message to write (required)",
     )
     track.add_argument(
         "--energy-gev",

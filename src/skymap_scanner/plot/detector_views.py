@@ -30,6 +30,8 @@ _ELEVATION: Final = 14.0 * DEG
 _OBLIQUE: Final = np.arange(14.0, 31.0, 2.0) * DEG
 #: Where the eye may be when there is no track, from x towards y [rad].
 _AZIMUTHS: Final = np.arange(-80.0, -39.0, 2.0) * DEG
+#: A direction with a smaller component than this runs along the faces [1].
+_ALONG: Final = 1e-12
 #: Strings this far apart in the picture do not hide each other's modules [m].
 _APART: Final = 15.0
 #: Room between the outermost modules and the ends of a track [m].
@@ -168,12 +170,13 @@ def visible_part(track: DrawnTrack, om_xyz: FloatArray) -> FloatArray | None:
     """
     low, high = om_xyz.min(axis=0) - MARGIN, om_xyz.max(axis=0) + MARGIN
     vertex, direction = np.array(track.vertex), track.direction
-    with np.errstate(divide="ignore", invalid="ignore"):
-        crossings = np.stack([(low - vertex) / direction, (high - vertex) / direction])
-    # parallel to two faces: -inf and inf between them; 0/0 on one of them is between them, too
-    crossings = np.where(np.isnan(crossings), [[-np.inf], [np.inf]], crossings)
-    first, last = crossings.min(axis=0).max(), crossings.max(axis=0).min()
-    if not first < last:
+    # a track along two faces lies between them everywhere or nowhere
+    is_along = np.abs(direction) < _ALONG
+    is_between = (low <= vertex) & (vertex <= high)
+    speed = np.where(is_along, 1.0, direction)
+    crossings = np.sort([(low - vertex) / speed, (high - vertex) / speed], axis=0)
+    first, last = crossings[0, ~is_along].max(), crossings[1, ~is_along].min()
+    if not (first < last and np.all(is_between | ~is_along)):
         return None
     return np.asarray(vertex + np.outer([first, last], direction), dtype=np.float64)
 

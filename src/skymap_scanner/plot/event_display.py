@@ -177,6 +177,7 @@ def _draw_time_scale(figure: Figure, scene: Scene) -> None:
     bar.set_label("first pulse of a DOM, time since the start of the event [µs]", fontsize=9)
     bar.ax.tick_params(labelsize=8, length=2.5)
     bar.ax.ticklabel_format(useOffset=False)
+    bar.ax.locator_params(nbins=6)
 
 
 def _draw_size_scale(figure: Figure, scene: Scene) -> None:
