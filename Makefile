@@ -31,7 +31,8 @@ bench: $(VENV)/.test  ## speed and memory figures, printed (the scripts that mak
 docs: $(VENV)/.docs  ## HTML pages in docs/_build/html; warnings are errors
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-pictures: $(VENV)/.runtime  ## the picture in the README, from a scan of the example
+pictures: $(VENV)/.runtime  ## the pictures in README and docs, from the example and a scan of it
+	$(BIN)/skymap-scanner event plot examples/simulated_track.json --output docs/pictures/example_event.png
 	$(BIN)/skymap-scanner scan examples/simulated_track.json --output-dir "$(OUTPUT)"
 	cp "$(OUTPUT)"/run00000001.evt000000000001.neutrino_8_64_512_zoom.png docs/pictures/example_zoom.png
 

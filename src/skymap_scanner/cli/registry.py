@@ -35,6 +35,7 @@ class SubCommand:
 SUBCOMMANDS: dict[str, SubCommand] = {
     "scan": SubCommand("skymap_scanner.cli.scan", "scan an event on this machine"),
     "info": SubCommand("skymap_scanner.cli.info", "show what an event file holds"),
+    "event": SubCommand("skymap_scanner.cli.event", "draw an event in the detector"),
     "simulate": SubCommand("skymap_scanner.cli.simulate", "make a simulated event"),
     "recos": SubCommand("skymap_scanner.cli.recos", "list the reconstructions and their options"),
     "env": SubCommand("skymap_scanner.cli.env", "list the environment variables and their values"),

@@ -1,7 +1,7 @@
-"""Pictures of sky maps: the whole sky and the neighbourhood of the best fit.
+"""Pictures: the whole sky, the neighbourhood of the best fit, the event in the detector.
 
-The functions are `skymap_scanner.plot.all_sky.plot_all_sky` and
-`skymap_scanner.plot.zoom.plot_zoom`; matplotlib is loaded when they are called.
+The functions are `skymap_scanner.plot.all_sky.plot_all_sky`, `skymap_scanner.plot.zoom.plot_zoom`
+and `skymap_scanner.plot.event_display.plot_event`; matplotlib is loaded when they are called.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skymap_scanner.plot.all_sky import plot_all_sky
+    from skymap_scanner.plot.event_display import plot_event
     from skymap_scanner.plot.zoom import plot_zoom
 
-__all__ = ["plot_all_sky", "plot_zoom"]
+__all__ = ["plot_all_sky", "plot_event", "plot_zoom"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,6 +21,10 @@ def __getattr__(name: str) -> Any:
         from skymap_scanner.plot.all_sky import plot_all_sky
 
         return plot_all_sky
+    if name == "plot_event":
+        from skymap_scanner.plot.event_display import plot_event
+
+        return plot_event
     if name == "plot_zoom":
         from skymap_scanner.plot.zoom import plot_zoom
 

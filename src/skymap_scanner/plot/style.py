@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from skymap_scanner.units import FloatArray
 
 __all__ = [
-    "HALO", "INK", "LINE_50", "LINE_90", "UNSCANNED", "Marker", "best_fit_label", "color_scale",
-    "halo", "headline", "make_figure", "map_colors", "region_mask", "save", "signed", "subtitle",
-    "write_centered",
+    "HALO", "INK", "LINE_50", "LINE_90", "TRUTH", "UNSCANNED", "Marker", "best_fit_label",
+    "color_scale", "halo", "headline", "make_figure", "map_colors", "picture_format",
+    "region_mask", "save", "signed", "subtitle", "write_centered",
 ]  # fmt: skip
 
 INK: Final = "#222222"
@@ -41,6 +41,8 @@ UNSCANNED: Final = "#e4e4e4"
 LINE_50: Final = "#e69f00"
 LINE_90: Final = "#c23b75"
 HALO: Final = "white"
+#: What was simulated, beside what was reconstructed.
+TRUTH: Final = "#009e73"
 
 #: TS by which parts of one pixel may differ after a convolution; found: up to 0.009.
 _TIE: Final = 0.02
@@ -75,6 +77,25 @@ def make_figure(width_in: float, height_in: float) -> Figure:
     return figure
 
 
+def picture_format(path: Path) -> str:
+    """Tell the format of a picture from the suffix of its name: png, pdf or svg.
+
+    Raises
+    ------
+    UsageError
+        When it is another.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise UsageError(
+            "no such picture format",
+            place=str(path),
+            found=suffix or "no suffix",
+            wanted=", ".join(_FORMATS),
+        )
+    return _FORMATS[suffix]
+
+
 def save(figure: Figure, path: str | Path, *, title: str, dpi: int) -> Path:
     """Write a figure, whole or not at all; the suffix says the format.
 
@@ -86,14 +107,7 @@ def save(figure: Figure, path: str | Path, *, title: str, dpi: int) -> Path:
         When the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise UsageError(
-            "no such picture format",
-            place=str(path),
-            found=path.suffix or "no suffix",
-            wanted=", ".join(_FORMATS),
-        )
-    kind = _FORMATS[path.suffix.lower()]
+    kind = picture_format(path)
     write_atomically(
         path,
         lambda file: figure.savefig(file, format=kind, dpi=dpi, metadata={"Title": title}),

@@ -17,6 +17,7 @@ __all__ = [
     "DEFAULT_NSIDES",
     "ScanRequest",
     "add_event_options",
+    "add_file_options",
     "add_reco_options",
     "check_threshold",
     "parse_request",
@@ -54,7 +55,7 @@ class ScanRequest:
     around: tuple[float, float, float] | None = None
 
 
-def add_event_options(parser: argparse.ArgumentParser) -> None:
+def add_file_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how the event file is read."""
     parser.add_argument(
         "-g",
@@ -69,6 +70,11 @@ def add_event_options(parser: argparse.ArgumentParser) -> None:
         metavar="RUN:EVENT[:SUBEVENT]",
         help="which event of a file that holds several (default: the only one)",
     )
+
+
+def add_event_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how the event file is read, and what kind of event it holds."""
+    add_file_options(parser)
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--real-event",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["MANIFEST_SUFFIX", "PICTURES", "Folders", "make_folder"]
+__all__ = ["MANIFEST_SUFFIX", "PICTURES", "Folders", "check_output_file", "make_folder"]
 
 #: The pictures that lie beside a result.
 PICTURES: Final = ("all_sky", "zoom")
@@ -92,6 +92,27 @@ class Folders:
     def manifest(self) -> Path:
         """Path of the record of how the scan went."""
         return self.output / f"{self.stem}{MANIFEST_SUFFIX}"
+
+
+def check_output_file(path: Path, *, option: str) -> None:
+    """Refuse a file that cannot be written, before any time is spent on its content.
+
+    Raises
+    ------
+    UsageError
+        When it is a folder, or its own folder is missing or cannot be written to.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(
+            "the folder does not exist",
+            place=option,
+            found=str(folder),
+            wanted="an existing folder",
+        )
+    if path.is_dir():
+        raise UsageError("is a folder", place=option, found=str(path), wanted="a file")
+    make_folder(folder, option=option)
 
 
 def make_folder(path: Path, *, option: str) -> Path:

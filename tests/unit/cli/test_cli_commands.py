@@ -30,7 +30,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert run(command, "--help") == 0
     said = capsys.readouterr().out
     assert said.startswith(f"usage: skymap-scanner {command}")
-    assert "--debug" in said or command == "simulate"
+    assert "--debug" in said or command in ("event", "simulate")
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,14 +75,20 @@ def test_help_loads_nothing_heavy(module: str) -> None:
     assert done.stderr.strip() == "[]"
 
 
-def options_of(parser: argparse.ArgumentParser) -> list[str]:
-    found: list[str] = []
+def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The actions of a parser and, where it has sub-commands, of theirs."""
+    found: list[argparse.Action] = []
     for action in parser._actions:
+        found.append(action)
         if isinstance(action, argparse._SubParsersAction):
             for inner in action.choices.values():
-                found += options_of(inner)
-        found += [name for name in action.option_strings if name.startswith("--")]
+                found += actions_of(inner)
     return found
+
+
+def options_of(parser: argparse.ArgumentParser) -> list[str]:
+    names = [name for action in actions_of(parser) for name in action.option_strings]
+    return [name for name in names if name.startswith("--")]
 
 
 def test_documentation_shows_every_command_and_option(root: Path) -> None:
@@ -97,7 +103,7 @@ def test_documentation_shows_every_command_and_option(root: Path) -> None:
 
 def test_every_option_s_help_states_its_default() -> None:
     for parser in [server_parser(), *(load(name).parser() for name in SUBCOMMANDS)]:
-        for action in parser._actions:
+        for action in actions_of(parser):
             if action.option_strings and action.option_strings != ["-h", "--help"]:
                 words = ("default", "required")
                 assert any(word in (action.help or "") for word in words), action.option_strings
