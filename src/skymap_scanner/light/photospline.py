@@ -37,8 +37,8 @@ class SplineTable:
     Outside the extents the table answers with the nearest value inside: each coordinate is clamped
     on its own, and the slope along a clamped coordinate is 0. (The library reports a failure and
     leaves the answer to its caller.) Between the extents and the fully supported range, where fewer
-    than ``order + 1`` basis functions reach, those that there are count, as in the library. At a
-    knot the value is the limit from above, at the upper extent from below if the table ends there.
+    than ``order + 1`` basis functions reach, those that there are count, as in the library. Where a
+    spline or its slope jumps at a knot the limit from above stands, at the upper extent from below.
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ class SplineTable:
         Returns
         -------
         ndarray, shape (...)
-            0 where the coordinate `dim` lies outside its extents; at a knot where the slope jumps,
-            the slope above it.
+            0 where the coordinate `dim` lies outside its extents; where the slope jumps, that above
+            (at the upper extent: below).
 
         Raises
         ------
@@ -342,7 +342,7 @@ class SplineTable:
         layout[:, 3] = np.cumsum(layout[:, 4]) - layout[:, 4]
         bits = self.coefficients.reshape(-1).view(np.uint32)
         bits.flags.writeable = False  # one machine code for tables in memory and in files
-        return Spline(bits, layout, np.concatenate(padded))
+        return Spline(bits, layout, np.concatenate(padded), self.extents[:, 1].copy())
 
 
 def _check_ascending(knots: FloatArray, order: int, place: str) -> None:

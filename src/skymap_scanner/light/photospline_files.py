@@ -164,6 +164,7 @@ def _read(file: BinaryIO) -> SplineParts:
         for d in range(n_dim):
             _check_not_periodic(header.get(f"PERIOD{d}", 0), f"PERIOD{d}")
         images = {hdu.name: hdu for hdu in reversed(hdus[1:]) if isinstance(hdu, fits.ImageHDU)}
+        _check_end(file, hdus[-1])
         missing = [f"KNOTS{d}" for d in range(n_dim) if f"KNOTS{d}" not in images]
         if missing:
             raise FormatError(
@@ -207,6 +208,16 @@ def _image(file: BinaryIO, hdu: Any, place: str) -> NDArray[np.floating[Any]]:
             "the file is truncated", place=place, found=f"{size} bytes", wanted=f"{end}"
         )
     return np.asarray(np.memmap(file, dtype, mode="r", offset=start, shape=shape))
+
+
+def _check_end(file: BinaryIO, last: Any) -> None:
+    """Refuse a file with bytes at its end that belong to nothing: half a header, mostly."""
+    info, size = last.fileinfo(), os.fstat(file.fileno()).st_size
+    end = info["datLoc"] + info["datSpan"]
+    if size > end:
+        raise FormatError(
+            "truncated, or more than a table", found=f"{size} bytes", wanted=f"{end} bytes"
+        )
 
 
 def _order(header: Any, dim: int) -> int:

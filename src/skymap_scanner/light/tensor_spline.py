@@ -48,11 +48,14 @@ class Spline(NamedTuple):
         where its padded knots start in `knots`, and how many they are.
     knots : ndarray
         Knots of all dimensions one after the other, each padded as by `pad_knots`.
+    highest : ndarray, shape (n_dim,)
+        Upper ends of the coordinates.
     """
 
     bits: NDArray[np.uint32]
     layout: IntArray
     knots: FloatArray
+    highest: FloatArray
 
 
 class _Neighbours(NamedTuple):
@@ -120,17 +123,16 @@ def find_not_finite(bits: NDArray[np.uint32]) -> int:
 
 
 @kernel
-def _span(knots: FloatArray, order: int, x: float) -> int:
-    """Interval of the padded knots that holds x: ``knots[i] <= x < knots[i + 1]``.
+def _span(knots: FloatArray, order: int, x: float, highest: float) -> int:
+    """Interval of the padded knots that x lies in: ``knots[i] <= x < knots[i + 1]``.
 
-    At the last knot, and beyond the ends, the outermost interval that is not empty.
+    At the highest coordinate the interval below: what is above is no part of the table.
     """
-    low, high = order, knots.size - order - 1  # first and last knot of the table
-    last = np.searchsorted(knots, knots[high], side="left") - 1
-    if x >= knots[high]:
-        return int(last)
-    first = np.searchsorted(knots, knots[low], side="right") - 1
-    return int(max(np.searchsorted(knots, x, side="right") - 1, first))
+    if x < highest:
+        span = int(np.searchsorted(knots, x, side="right")) - 1
+    else:
+        span = int(np.searchsorted(knots, highest, side="left")) - 1
+    return min(max(span, order), knots.size - order - 2)
 
 
 @kernel
@@ -169,7 +171,7 @@ def _fill(spline: Spline, d: int, x: float, slope: bool, out: FloatArray) -> int
     order = spline.layout[d, 0]
     start = spline.layout[d, 3]
     knots = spline.knots[start : start + spline.layout[d, 4]]
-    span = _span(knots, order, x)
+    span = _span(knots, order, x, spline.highest[d])
     if slope:
         _basis_slopes(knots, order, x, span, out)
     else:
@@ -237,7 +239,7 @@ def evaluate_along(
     Returns
     -------
     ndarray, shape (n, m)
-        Results; beyond the knots they mean nothing, callers keep coordinates inside.
+        Results; callers keep coordinates between the first knot and the highest coordinate.
     """
     order, size, stride = spline.layout[dim, 0], spline.layout[dim, 1], spline.layout[dim, 2]
     n_neighbour = 1
