@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ class SplineTable:
         Range of each coordinate; what lies beyond the knots is cut. Default: the range with full
         support, from knot ``order_d`` to knot ``n_d``.
     keywords : mapping, optional
-        Further keywords of the header, upper case, at most eight characters.
+        Further keywords of the header, upper case.
 
     Attributes
     ----------
@@ -233,8 +234,9 @@ class SplineTable:
             shape = np.broadcast_shapes(points.shape[:-1], values.shape[:-1])
         except ValueError as error:
             raise InputError("shapes do not fit", place="spline", found=str(error)) from error
-        points = np.broadcast_to(points, (*shape, self.n_dim)).reshape(-1, self.n_dim)
-        values = np.broadcast_to(values, (*shape, m)).reshape(-1, m)
+        n = math.prod(shape)
+        points = np.broadcast_to(points, (*shape, self.n_dim)).reshape(n, self.n_dim)
+        values = np.broadcast_to(values, (*shape, m)).reshape(n, m)
         inside = np.clip(values, low, high)
         out = evaluate_along(
             self._spline, np.ascontiguousarray(points), dim, np.ascontiguousarray(inside), slope_dim

@@ -47,7 +47,8 @@ TABLE_TYPE: Final = "Spline Coefficient Table"
 _STRUCTURE: Final = re.compile(
     r"SIMPLE|BITPIX|NAXIS\d*|EXTEND|TYPE|ORDER\d*|PERIOD\d+|COMMENT|HISTORY|CHECKSUM|DATASUM|END"
 )
-_KEYWORD: Final = re.compile(r"[A-Z0-9_-]{1,8}")
+#: Names of more than eight characters make cards with HIERARCH.
+_KEYWORD: Final = re.compile(r"[A-Z0-9_-]{1,40}")
 #: What astropy raises for damaged headers, besides its warnings.
 _DAMAGE: Final = (
     OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, VerifyError,
@@ -138,10 +139,10 @@ def write_parts(path: Path, parts: SplineParts) -> None:
                 "not a free keyword of a FITS header",
                 place=name,
                 found=repr(value),
-                wanted="a name of 1 to 8 of A-Z, 0-9, _ and -; a number or text",
+                wanted="a name of 1 to 40 of A-Z, 0-9, _ and -; a number or text",
             )
         try:
-            primary.header[name] = value
+            primary.header[name if len(name) <= 8 else f"HIERARCH {name}"] = value
         except ValueError as error:
             raise FormatError(
                 "not a value of a FITS header", place=name, found=repr(value), wanted=str(error)
@@ -181,7 +182,7 @@ def _read(file: BinaryIO) -> SplineParts:
             [numbers(f"KNOTS{d}") for d in range(n_dim)],
             [_order(header, d) for d in range(n_dim)],
             numbers("EXTENTS") if "EXTENTS" in images else None,
-            {name: value for name, value in header.items() if _is_free(name, value)},
+            {k.upper(): value for k, value in header.items() if _is_free(k.upper(), value)},
         )
 
 

@@ -330,4 +330,4 @@ def _keyword(table: SplineTable, default: float, *names: str) -> float:
                 raise FormatError(
                     "not a number", place=name, found=repr(value), wanted="a number"
                 ) from error
-    return default
+    return float(default)
