@@ -1,8 +1,9 @@
-"""Tables made of chance, and their slow evaluation, for the tests of photospline tables."""
+"""Photospline tables of chance and of known values, and their slow evaluation, for tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.interpolate import BSpline
@@ -10,7 +11,7 @@ from scipy.interpolate import BSpline
 from skymap_scanner.light.photospline import SplineTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from skymap_scanner.units import FloatArray
 
@@ -90,3 +91,53 @@ def points_inside(table: SplineTable, seed: int, n: int = 40) -> FloatArray:
         x[chosen, d] = rng.choice(special, chosen.sum())
     x[0], x[1] = low, high
     return x
+
+
+#: Ranges of the axes of the synthetic tables: r, azimuth, cosine, z, zenith; then the delay.
+RANGES = [(1.0, 400.0), (0.0, 180.0), (-1.0, 1.0), (-500.0, 500.0), (0.0, 180.0)]
+DELAYS = (0.0, 2000.0)
+HEADER = {"GEOMETRY": 1, "GEOTYPE": 0, "PARITY": 0, "EFFICIENCY": 0x25, "N_GROUP": 1.34}
+#: ln charge = these weights times the coordinates: splines of any order above 0 are exact for it.
+WEIGHTS = np.array([-0.02, 0.003, 0.7, 0.001, -0.004])
+
+
+def axis_of_lines(low: float, high: float, order: int, n: int = 9) -> tuple[FloatArray, FloatArray]:
+    """Knots of an axis, and the places (Greville) at which coefficients of straight lines sit."""
+    inner = low + (high - low) * np.linspace(0.0, 1.0, n - order + 1) ** 1.3
+    knots = np.r_[[low] * order, inner, [high] * order]
+    return knots, np.array([knots[i + 1 : i + order + 1].mean() for i in range(n)])
+
+
+def synthetic_table(
+    value: Callable[..., FloatArray],
+    ranges: list[tuple[float, float]],
+    orders: list[int],
+    header: dict[str, Any],
+) -> SplineTable:
+    axes = [axis_of_lines(*pair, order) for pair, order in zip(ranges, orders, strict=True)]
+    grid = np.meshgrid(*[places for _, places in axes], indexing="ij")
+    return SplineTable(value(*grid), [knots for knots, _ in axes], orders, ranges, header)
+
+
+def log_charge(*x: FloatArray) -> FloatArray:
+    return np.asarray(sum(w * c for w, c in zip(WEIGHTS, x, strict=True)))
+
+
+def rising(*x: FloatArray) -> FloatArray:
+    """Rising with time from 0 to a level that is not quite 1; later with distance."""
+    r, _, cos, delay, _, zenith = x
+    power = 0.3 + r / 800.0 + 0.05 * (1.0 - cos) + zenith / 2000.0
+    return np.asarray(0.98 * (delay / DELAYS[1]) ** power)
+
+
+TIME_RANGES = [*RANGES[:3], DELAYS, *RANGES[3:]]
+
+
+@cache
+def amplitude_table() -> SplineTable:
+    return synthetic_table(log_charge, RANGES, [2, 2, 2, 2, 2], HEADER)
+
+
+@cache
+def time_table() -> SplineTable:
+    return synthetic_table(rising, TIME_RANGES, [2, 2, 2, 3, 2, 2], HEADER)

@@ -4,7 +4,7 @@ This evaluator is our own; nothing of the library is needed.
 
 References
 ----------
-.. [1] N. Whitehorn, J. van Santen and S. Lafebre, Comput. Phys. Commun. 184 (2013) 2214,
+.. [1] N. Whitehorn, J. van Santen and S. Lafebre, Computer Physics Communications 184 (2013) 2214,
    :doi:`10.1016/j.cpc.2013.04.008`
 .. [2] https://github.com/icecube/photospline
 """

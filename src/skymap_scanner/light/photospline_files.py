@@ -8,7 +8,7 @@ the library writes numbers there as text, too.
 
 References
 ----------
-.. [1] N. Whitehorn, J. van Santen and S. Lafebre, Comput. Phys. Commun. 184 (2013) 2214,
+.. [1] N. Whitehorn, J. van Santen and S. Lafebre, Computer Physics Communications 184 (2013) 2214,
    :doi:`10.1016/j.cpc.2013.04.008`
 .. [2] https://github.com/icecube/photospline
 """

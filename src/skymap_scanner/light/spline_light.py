@@ -31,7 +31,7 @@ checked and how to check the rest against a table.
 
 References
 ----------
-.. [1] N. Whitehorn, J. van Santen and S. Lafebre, Comput. Phys. Commun. 184 (2013) 2214,
+.. [1] N. Whitehorn, J. van Santen and S. Lafebre, Computer Physics Communications 184 (2013) 2214,
    :doi:`10.1016/j.cpc.2013.04.008`
 .. [2] J. Lundberg et al., NIM A 581 (2007) 619, :doi:`10.1016/j.nima.2007.07.143`
 """
@@ -100,6 +100,8 @@ class SplineLight:
     ------
     FormatError
         When the tables are of another kind.
+    InputError
+        When `azimuth_zero` is something else.
     """
 
     def __init__(
@@ -109,6 +111,10 @@ class SplineLight:
         *,
         azimuth_zero: AzimuthZero | None = None,
     ) -> None:
+        if azimuth_zero not in (None, "below", "above"):
+            raise InputError(
+                "no such side", place="azimuth_zero", found=azimuth_zero, wanted="below or above"
+            )
         for table, n_dim, name in ((amplitude, 5, "amplitude table"), (time, 6, "time table")):
             _check_kind(table, n_dim, name, knows_azimuth=azimuth_zero is not None)
         _check_efficiency(amplitude)

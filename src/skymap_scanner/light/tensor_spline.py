@@ -11,7 +11,7 @@ is mapped into memory once for all processes, and never converted. Sums are in f
 References
 ----------
 .. [1] C. de Boor, A Practical Guide to Splines, revised edition, Springer (2001), chapters IX-X
-.. [2] N. Whitehorn, J. van Santen and S. Lafebre, Comput. Phys. Commun. 184 (2013) 2214,
+.. [2] N. Whitehorn, J. van Santen and S. Lafebre, Computer Physics Communications 184 (2013) 2214,
    :doi:`10.1016/j.cpc.2013.04.008`
 """
 

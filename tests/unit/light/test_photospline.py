@@ -131,6 +131,14 @@ def test_compiled_kernel_and_python_function_are_the_same(slope_dim: int) -> Non
     np.testing.assert_allclose(compiled, plain, atol=1e-13 * _scale(table))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_search_for_bad_coefficients_is_the_same_compiled_and_not(bad: float) -> None:
+    numbers = np.array([0.0, -1.0, 3e38, 1e-45, bad, 2.0], dtype=">f4").view(np.uint32)
+    for search in (tensor_spline.find_not_finite, tensor_spline.find_not_finite.py_func):
+        assert search(numbers) == 4
+        assert search(numbers[:4]) == -1
+
+
 def test_coefficients_are_taken_with_the_precision_of_the_file() -> None:
     table = SplineTable([0.1, 0.1], [[0.0, 1.0, 2.0, 3.0]], [1])
     assert table.evaluate([1.5]) == float(np.float32(0.1))

@@ -1,8 +1,8 @@
-"""Light from synthetic photospline tables of which every value is known, and wrong questions."""
+"""Light from synthetic photospline tables of which every value is known."""
 
 from __future__ import annotations
 
-from functools import cache
+import runpy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,73 +10,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymap_scanner.exceptions import FormatError, InputError
+from skymap_scanner.exceptions import FormatError
 from skymap_scanner.light.geometry import source_geometry
 from skymap_scanner.light.interface import Light
 from skymap_scanner.light.optics import N_GROUP
-from skymap_scanner.light.photospline import SplineTable
 from skymap_scanner.light.spline_light import SplineLight
 from skymap_scanner.units import DEG, LIGHT_SPEED
+from spline_tables import (
+    DELAYS,
+    HEADER,
+    RANGES,
+    TIME_RANGES,
+    WEIGHTS,
+    amplitude_table,
+    synthetic_table,
+    time_table,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from skymap_scanner.units import FloatArray
 
-#: Ranges of the axes of the synthetic tables: r, azimuth, cosine, z, zenith; then the delay.
-RANGES = [(1.0, 400.0), (0.0, 180.0), (-1.0, 1.0), (-500.0, 500.0), (0.0, 180.0)]
-DELAYS = (0.0, 2000.0)
-HEADER = {"GEOMETRY": 1, "GEOTYPE": 0, "PARITY": 0, "EFFICIENCY": 0x25, "N_GROUP": 1.34}
-#: ln charge = these weights times the coordinates: splines of any order above 0 are exact for it.
-WEIGHTS = np.array([-0.02, 0.003, 0.7, 0.001, -0.004])
-
-
-def _axis(low: float, high: float, order: int, n: int = 9) -> tuple[FloatArray, FloatArray]:
-    """Knots of an axis, and the places (Greville) at which coefficients of straight lines sit."""
-    inner = low + (high - low) * np.linspace(0.0, 1.0, n - order + 1) ** 1.3
-    knots = np.r_[[low] * order, inner, [high] * order]
-    return knots, np.array([knots[i + 1 : i + order + 1].mean() for i in range(n)])
-
-
-def _table(
-    value: Callable[..., FloatArray],
-    ranges: list[tuple[float, float]],
-    orders: list[int],
-    header: dict[str, Any],
-) -> SplineTable:
-    axes = [_axis(*pair, order) for pair, order in zip(ranges, orders, strict=True)]
-    grid = np.meshgrid(*[places for _, places in axes], indexing="ij")
-    return SplineTable(value(*grid), [knots for knots, _ in axes], orders, ranges, header)
-
-
-def _log_charge(*x: FloatArray) -> FloatArray:
-    return np.asarray(sum(w * c for w, c in zip(WEIGHTS, x, strict=True)))
-
-
-def _cdf(*x: FloatArray) -> FloatArray:
-    """Rising with time from 0 to a level that is not quite 1; later with distance."""
-    r, _, cos, delay, _, zenith = x
-    power = 0.3 + r / 800.0 + 0.05 * (1.0 - cos) + zenith / 2000.0
-    return np.asarray(0.98 * (delay / DELAYS[1]) ** power)
-
-
-TIME_RANGES = [*RANGES[:3], DELAYS, *RANGES[3:]]
-
-
-@cache
-def _amplitude() -> SplineTable:
-    return _table(_log_charge, RANGES, [2, 2, 2, 2, 2], HEADER)
-
-
-@cache
-def _time() -> SplineTable:
-    return _table(_cdf, TIME_RANGES, [2, 2, 2, 3, 2, 2], HEADER)
-
 
 @pytest.fixture(scope="module")
 def light() -> SplineLight:
-    return SplineLight(_amplitude(), _time())
+    return SplineLight(amplitude_table(), time_table())
 
 
 def _direction(zenith: float, azimuth: float) -> FloatArray:
@@ -129,8 +88,8 @@ def test_charge_is_the_tables_value_at_the_coordinates_of_the_module(
 
 
 def test_azimuth_is_zero_below_the_axis_or_above_where_that_is_told() -> None:
-    above = SplineLight(_amplitude(), _time(), azimuth_zero="above")
-    below = SplineLight(_amplitude(), _time(), azimuth_zero="below")
+    above = SplineLight(amplitude_table(), time_table(), azimuth_zero="above")
+    below = SplineLight(amplitude_table(), time_table(), azimuth_zero="below")
     modules = np.array([[0.0, 0.0, -50.0], [0.0, 0.0, 50.0]])
     question = (np.zeros(3), np.array([1.0, 0.0, 0.0]), modules, 1.0)
     ratio = np.exp(WEIGHTS[1] * 180.0)
@@ -166,7 +125,7 @@ def test_distribution_is_the_tables_over_its_last_value(
     # the same photons have a smaller delay where light is thought to be slower
     delay = edges + r * (N_GROUP - 1.34) / LIGHT_SPEED
     at = np.array([[r, phi, cos, t, place["z"], place["zenith"] / DEG] for t in delay])
-    value = _time().evaluate(at)
+    value = time_table().evaluate(at)
     np.testing.assert_allclose(cdf[2:6], value[2:6] / value[-1], atol=1e-4)
     assert cdf[:2].tolist() == [0.0, 0.0]
     assert cdf[6:].tolist() == [1.0, 1.0]
@@ -189,7 +148,8 @@ def test_light_at_the_first_delay_is_a_step() -> None:
         return np.asarray(0.5 + 0.25 * x[3] / DELAYS[1])
 
     light = SplineLight(
-        _amplitude(), _table(half, TIME_RANGES, [1] * 6, HEADER | {"N_GROUP": N_GROUP})
+        amplitude_table(),
+        synthetic_table(half, TIME_RANGES, [1] * 6, HEADER | {"N_GROUP": N_GROUP}),
     )
     question = (np.zeros(3), [1.0, 0.0, 0.0], [10.0, 0.0, 0.0])
     cdf = light.time_cdf(*question, [-0.001, 0.0, 1000.0, 2000.0])
@@ -204,7 +164,8 @@ def test_a_table_without_light_gives_uniform_delays(level: float) -> None:
         return np.full(x[0].shape, level)
 
     light = SplineLight(
-        _amplitude(), _table(dark, TIME_RANGES, [1] * 6, HEADER | {"N_GROUP": N_GROUP})
+        amplitude_table(),
+        synthetic_table(dark, TIME_RANGES, [1] * 6, HEADER | {"N_GROUP": N_GROUP}),
     )
     question = (np.zeros(3), [1.0, 0.0, 0.0], [10.0, 0.0, 0.0])
     np.testing.assert_allclose(light.time_cdf(*question, [0.0, 500.0, 3000.0]), [0.0, 0.25, 1.0])
@@ -215,7 +176,7 @@ def test_a_table_that_falls_gives_no_negative_probability() -> None:
     def wavy(*x: FloatArray) -> FloatArray:
         return np.asarray(0.5 + 0.5 * np.cos(x[3] / 200.0))
 
-    light = SplineLight(_amplitude(), _table(wavy, TIME_RANGES, [2] * 6, HEADER))
+    light = SplineLight(amplitude_table(), synthetic_table(wavy, TIME_RANGES, [2] * 6, HEADER))
     question = (np.zeros(3), [1.0, 0.0, 0.0], [10.0, 0.0, 0.0])
     times = np.linspace(-10.0, 2100.0, 500)
     cdf, density = light.time_cdf(*question, times), light.time_density(*question, times)
@@ -281,124 +242,12 @@ def test_it_is_a_light(light: SplineLight) -> None:
     assert ask(light) > 0.0
 
 
-#: A source, its direction, a module.
-SOURCE, UP, OM = np.zeros(3), np.array([0.0, 0.0, 1.0]), np.array([10.0, 0.0, 0.0])
-
-
-@pytest.mark.parametrize(
-    ("source", "direction", "om", "place"),
-    [
-        ([np.nan, 0.0, 0.0], UP, OM, "source_xyz"),
-        ([np.inf, 0.0, 0.0], UP, OM, "source_xyz"),
-        (SOURCE, [0.0, np.nan, 1.0], OM, "source_direction"),
-        (SOURCE, UP, [0.0, 0.0, np.nan], "om_xyz"),
-        (SOURCE, UP, [0.0, 0.0, -np.inf], "om_xyz"),
-        (SOURCE, [0.0, 0.0, 1.001], OM, "source_direction"),
-        (SOURCE, [0.0, 0.0, 0.0], OM, "source_direction"),
-        (SOURCE, [1e300, 1e300, 0.0], OM, "source_direction"),
-        (SOURCE, [UP, 0.5 * UP], OM, "source_direction"),
-        (OM, UP, OM, "source_xyz, om_xyz"),
-        (SOURCE, UP, [OM, SOURCE], "source_xyz, om_xyz"),
-        ([1e300, 0.0, 0.0], UP, [-1e300, 0.0, 0.0], "source_xyz, om_xyz"),
-        ([0.0, 0.0], UP, OM, "source_xyz"),
-        (0.0, UP, OM, "source_xyz"),
-        (SOURCE, UP, ["here", 0.0, 0.0], "om_xyz"),
-        (SOURCE, UP, [[0.0], [0.0, 1.0]], "om_xyz"),
-        ([SOURCE] * 2, UP, [OM] * 3, "source_xyz, source_direction, om_xyz"),
-    ],
-)
-def test_questions_without_answer_are_refused(
-    light: SplineLight, source: Any, direction: Any, om: Any, place: str
-) -> None:
-    for ask in (light.expected_charge, light.time_cdf, light.time_density):
-        with pytest.raises(InputError) as caught:
-            ask(source, direction, om, [1.0])
-        assert caught.value.place == place
-
-
-@pytest.mark.parametrize("efficiency", [np.nan, -0.1, np.inf, "good", [1.0, 1.0]])
-def test_illegal_efficiencies_are_refused(light: SplineLight, efficiency: Any) -> None:
-    with pytest.raises(InputError) as caught:
-        light.expected_charge([SOURCE] * 3, UP, OM, efficiency)
-    assert caught.value.place == "om_efficiency"
-
-
-@pytest.mark.parametrize("edges", [[np.nan, 1.0], 1.0, "soon", [[0.0], [1.0]], [2.0, 1.0]])
-def test_illegal_edges_are_refused(light: SplineLight, edges: Any) -> None:
-    with pytest.raises(InputError) as caught:
-        light.time_cdf([SOURCE] * 3, UP, OM, edges)
-    assert caught.value.place == "edges"
-    if edges != [2.0, 1.0]:  # times may come in any order
-        with pytest.raises(InputError):
-            light.time_density([SOURCE] * 3, UP, OM, edges)
-
-
-def _with_header(table: SplineTable, **keywords: Any) -> SplineTable:
-    header = {k: v for k, v in (table.keywords | keywords).items() if v is not None}
-    return SplineTable(table.coefficients, table.knots, table.orders, table.extents, header)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("GEOMETRY", 2),
-        ("GEOMETRY", "2"),
-        ("GEOMETRY", "round"),
-        ("GEOTYPE", 1),
-        ("PARITY", 1),
-        ("BIAS", 0.5),
-        ("EFFICIENCY", 0x24),
-        ("EFFICIENCY", 0x125),
-        ("EFFICIENCY", 5.5),
-    ],
-)
-def test_tables_of_another_kind_are_refused(key: str, value: object) -> None:
-    with pytest.raises(FormatError, match=key):
-        SplineLight(_with_header(_amplitude(), **{key: value}), _time())
-
-
-@pytest.mark.parametrize("value", [0.9, 2.5, "nan", "fast"])
-def test_impossible_group_indices_are_refused(value: object) -> None:
-    with pytest.raises(FormatError, match="N_GROUP"):
-        SplineLight(_amplitude(), _with_header(_time(), N_GROUP=value))
-
-
-def test_odd_tables_are_read_when_the_azimuth_is_told() -> None:
-    odd = _with_header(_amplitude(), PARITY=1)
-    SplineLight(odd, _with_header(_time(), PARITY=1), azimuth_zero="above")
-
-
-def test_headers_may_be_text_or_absent() -> None:
-    text = {key: str(value) for key, value in HEADER.items()}
-    assert (
-        SplineLight(_with_header(_amplitude(), **text), _with_header(_time(), **text)).n_group
-        == 1.34
-    )
-    nothing = dict.fromkeys(HEADER)
-    bare = SplineLight(_with_header(_amplitude(), **nothing), _with_header(_time(), **nothing))
-    assert bare.n_group == N_GROUP
-    other = _with_header(_time(), **(nothing | {"NGROUP": 1.36}))
-    assert SplineLight(_amplitude(), other).n_group == 1.36
-
-
-def test_axes_in_another_order_are_refused() -> None:
-    def zero(*x: FloatArray) -> FloatArray:
-        return np.zeros(x[0].shape)
-
-    cylinder = [(0.0, 400.0), (0.0, 180.0), (-500.0, 500.0), (-500.0, 500.0), (0.0, 180.0)]
-    with pytest.raises(FormatError, match="dimension 2"):
-        SplineLight(_table(zero, cylinder, [1] * 5, {}), _time())
-    delay_last = [*RANGES, DELAYS]
-    with pytest.raises(FormatError, match="dimension 5"):
-        SplineLight(_amplitude(), _table(zero, delay_last, [1] * 6, {}))
-
-
 def test_a_pair_of_files_is_opened_and_named_in_errors(tmp_path: Path, light: SplineLight) -> None:
     names = [tmp_path / "cascade.abs.fits", tmp_path / "cascade.prob.fits"]
-    for table, name in zip((_amplitude(), _time()), names, strict=True):
+    for table, name in zip((amplitude_table(), time_table()), names, strict=True):
         table.write(name)
     opened = SplineLight.open(*names)
-    question = ([SOURCE, SOURCE + 1.0], UP, OM)
+    question = ([np.zeros(3), np.ones(3)], [0.0, 0.0, 1.0], [10.0, 0.0, 0.0])
     np.testing.assert_array_equal(
         opened.expected_charge(*question, 1.0), light.expected_charge(*question, 1.0)
     )
@@ -409,12 +258,32 @@ def test_a_pair_of_files_is_opened_and_named_in_errors(tmp_path: Path, light: Sp
         SplineLight.open(names[1], names[0])
 
 
+def test_what_the_page_tells_users_to_check_runs(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def light_up(*x: FloatArray) -> FloatArray:  # more above the axis, and for up-going cascades
+        return np.asarray(0.01 * x[1] + 0.01 * x[4] - 0.05 * x[0])
+
+    synthetic_table(light_up, RANGES, [2] * 5, HEADER).write(tmp_path / "NAME.abs.fits")
+    time_table().write(tmp_path / "NAME.prob.fits")
+    page = (root / "docs/how-to/official-photon-tables.md").read_text(encoding="utf-8")
+    (tmp_path / "check.py").write_text(page.split("```python\n")[1].split("```")[0])
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path("check.py")
+    zenith, azimuth, last = capsys.readouterr().out.splitlines()
+    assert float(zenith.removeprefix("zenith: ")) == pytest.approx(np.exp(1.8), rel=1e-3)
+    assert float(azimuth.removeprefix("azimuth: ")) == pytest.approx(np.exp(1.8), rel=1e-3)
+    zenith_deg = 180.0 - np.degrees(np.arccos(0.3))
+    charge = np.exp(0.01 * zenith_deg - 0.05 * 31.0) * (np.exp(1.8) - 1.0) / 1.8
+    assert float(last.split()[1]) == pytest.approx(charge, rel=0.01)
+
+
 def test_charge_never_overflows() -> None:
     def huge(*x: FloatArray) -> FloatArray:
         return np.full(x[0].shape, 1e30)
 
-    light = SplineLight(_table(huge, RANGES, [1] * 5, {}), _time())
-    assert np.isfinite(light.expected_charge(SOURCE, UP, OM, 1.0))
+    light = SplineLight(synthetic_table(huge, RANGES, [1] * 5, {}), time_table())
+    assert np.isfinite(light.expected_charge(np.zeros(3), [0.0, 0.0, 1.0], [10.0, 0.0, 0.0], 1.0))
 
 
 def test_geometry_keeps_the_coordinates_of_a_slanted_cascade() -> None:
