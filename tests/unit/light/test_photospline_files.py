@@ -292,6 +292,13 @@ def test_a_truncated_file_is_refused(tmp_path: Path, whole_path: Path, n_lost: i
             SplineTable.read(path)
 
 
+def test_a_truncated_file_is_called_so(tmp_path: Path, whole_path: Path) -> None:
+    path = tmp_path / "cut.fits"
+    path.write_bytes(whole_path.read_bytes()[: 2880 + 100])
+    with pytest.raises(FormatError, match=r"primary image: the file is truncated \(found 2980"):
+        SplineTable.read(path)
+
+
 @given(st.data())
 @settings(max_examples=300)
 def test_damage_is_refused_or_harmless(
