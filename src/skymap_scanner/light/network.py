@@ -72,7 +72,7 @@ def _hidden(
     tables: PairTables,
     layers: Layers,
     parts: tuple[Float32Array, Float32Array],
-    work: tuple[Float32Array, Float32Array, Float32Array, FloatArray],
+    work: tuple[Float32Array, Float32Array, Float32Array, Float32Array],
 ) -> None:
     """Run a block of pairs up to the second hidden layer, from pair number `first` on.
 
