@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from skymap_scanner.compiled import kernel
+from skymap_scanner.exceptions import UsageError
 from skymap_scanner.light.cells import CELL_VOLUMES, N_CELLS, R_EDGES, axis_frame, find_cell
 from skymap_scanner.light.chance import make_state, uniform
 from skymap_scanner.light.optics import N_REF
@@ -43,6 +44,8 @@ TIME_OFFSET: Final = 2.0
 TIME_EDGES: Final = np.exp(np.linspace(np.log(TIME_OFFSET), np.log(6000.0 + TIME_OFFSET), 41)) - 2.0
 _TIME_FIRST: Final = math.log(TIME_OFFSET)
 _TIME_INVERSE_STEP: Final = 40.0 / (math.log(6000.0 + TIME_OFFSET) - math.log(TIME_OFFSET))
+#: Axes may be this far from unit length.
+_UNIT_TOLERANCE: Final = 1e-6
 _MAX_R2: Final = float((2.0 * R_EDGES[-1]) ** 2)
 
 
@@ -116,7 +119,26 @@ def propagate(
     Returns
     -------
     LightRecord
+
+    Raises
+    ------
+    UsageError
+        When there is no photon to follow, the place is not finite, the axis no unit vector, or the
+        fraction of absorption not above 0 and at most 1.
     """
+    if n_photons < 1 or not 0.0 < kill <= 1.0:
+        raise UsageError(
+            "nothing to follow",
+            found=f"{n_photons} photons, kill {kill}",
+            wanted="photons, and kill above 0 and at most 1",
+        )
+    length = float(np.linalg.norm(source_direction))
+    if not (np.all(np.isfinite(source_xyz)) and abs(length - 1.0) < _UNIT_TOLERANCE):
+        raise UsageError(
+            "illegal source",
+            found=f"place {source_xyz}, axis of length {length:g}",
+            wanted="a finite place and a unit vector",
+        )
     total, squared = np.zeros(N_CELLS), np.zeros(N_CELLS)
     sample = np.zeros((N_CELLS, 4))
     times = np.zeros((N_CELLS if record_times else 0, TIME_EDGES.size - 1))
@@ -158,10 +180,12 @@ def _follow(
         budget = -math.log(uniform(state))
         left[0] = budget
         while True:
-            before = at[3]
+            before, left_before = at[3], left[0]
             end, b = fly(at, n, w, kill, left, medium, state)
             weight = math.exp(-carried * (budget - left[0])) if carried > 0.0 else 1.0
-            path += weight * (at[3] - before)
+            lost = carried * (left_before - left[0])
+            mean_weight = weight * math.expm1(lost) / lost if lost > 1e-9 else weight
+            path += mean_weight * (at[3] - before) / medium.slices[w, 0]
             x, y, z = at[0] - source[0], at[1] - source[1], at[2] - source[2]
             if end == ABSORBED or at[3] > MAX_TIME or x * x + y * y + z * z > _MAX_R2:
                 break
