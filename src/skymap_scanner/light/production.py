@@ -203,5 +203,5 @@ def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: M
     }
     buffer = io.BytesIO()
     arrays |= {"xyz": sources.xyz, "direction": sources.direction}
-    np.savez(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, **arrays)
     write_bytes_atomically(path, buffer.getvalue())

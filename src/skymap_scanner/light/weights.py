@@ -9,14 +9,17 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from skymap_scanner.exceptions import FormatError
-from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.files import open_regular, write_bytes_atomically
+from skymap_scanner.light.ice import ICE_MODELS
 from skymap_scanner.light.inputs import N_OM_INPUTS, N_PAIR_INPUTS, N_SOURCE_INPUTS
+from skymap_scanner.light.mixture import N_COMPONENTS
 from skymap_scanner.light.network import Layers
 
 if TYPE_CHECKING:
@@ -29,6 +32,21 @@ __all__ = ["VERSION", "Weights", "read_weights", "write_weights"]
 #: Version of the file format and of what the networks' inputs mean.
 VERSION: Final = 1
 _EMISSION: Final = "emission"
+#: What numpy raises when a file is no archive of arrays, or a damaged one.
+_DAMAGE: Final = (
+    ArithmeticError,
+    AttributeError,  # an array alone
+    EOFError,
+    LookupError,
+    MemoryError,  # a damaged shape
+    OSError,
+    RuntimeError,  # encrypted, or compressed in a way that nobody uses
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +76,7 @@ def write_weights(path: Path, weights: Weights) -> None:
         arrays |= {f"{name}_{field}": getattr(layers, field) for field in Layers._fields}
     buffer = io.BytesIO()
     arrays |= {"version": np.array(VERSION), "card": np.array(json.dumps(weights.card))}
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, **arrays)
     write_bytes_atomically(path, buffer.getvalue())
 
 
@@ -79,13 +97,15 @@ def read_weights(path: Path) -> Weights:
     FormatError
         When it is no such file, of another version, truncated, or its numbers make no sense.
     """
+    with open_regular(path) as file:
+        data = file.read()
     try:
-        with np.load(path, allow_pickle=False) as file:
-            contents = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        archive = np.load(io.BytesIO(data), allow_pickle=False)
+        contents = {name: archive[name] for name in archive.files}
+    except _DAMAGE as error:
         raise FormatError(
             "not a light model, or damaged",
-            file=str(path),
+            place=str(path),
             found=str(error),
             wanted="a file that `skymap-scanner light make` wrote",
         ) from error
@@ -93,28 +113,38 @@ def read_weights(path: Path) -> Weights:
         version = int(contents["version"])
         if version != VERSION:
             raise FormatError(
-                "light model of another version", file=str(path), found=version, wanted=VERSION
+                "light model of another version", place=str(path), found=version, wanted=VERSION
             )
         card = json.loads(str(contents["card"]))
         emission = _checked(contents, _EMISSION, path)
         charge = _layers(contents, "charge", path)
         time = _layers(contents, "time", path)
-        card["ice"]
+        ice = card["ice"]
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
-            "light model without all of its parts", file=str(path), found=str(error)
+            "light model without all of its parts", place=str(path), found=str(error)
         ) from error
+    if ice not in ICE_MODELS:
+        raise FormatError(
+            "light model of unknown ice", place=str(path), found=ice, wanted=" or ".join(ICE_MODELS)
+        )
     _check_shapes(charge, 1, path)
-    _check_shapes(time, 12, path)
+    _check_shapes(time, 3 * N_COMPONENTS, path)
+    if emission.ndim != 2 or emission.shape[0] < 2 or emission.shape[1] != 3:
+        raise FormatError(
+            "emission of another shape",
+            place=str(path),
+            found=str(emission.shape),
+            wanted="(n, 3), n at least 2",
+        )
     return Weights(card, emission, charge, time)
 
 
 def _checked(contents: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[np.float32]:
-    array = np.ascontiguousarray(contents[name], dtype=np.float32)
+    with np.errstate(over="ignore"):
+        array = np.array(contents[name], dtype=np.float32, order="C")
     if not np.all(np.isfinite(array)):
-        raise FormatError(
-            "numbers of a light model that are not finite", file=str(path), place=name
-        )
+        raise FormatError("numbers of a light model that are not finite", place=f"{path}: {name}")
     return array
 
 
@@ -136,5 +166,5 @@ def _check_shapes(layers: Layers, n_out: int, path: Path) -> None:
     found = tuple(array.shape for array in layers)
     if found != wanted:
         raise FormatError(
-            "networks of another shape", file=str(path), found=str(found), wanted=str(wanted)
+            "networks of another shape", place=str(path), found=str(found), wanted=str(wanted)
         )
