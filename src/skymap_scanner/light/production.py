@@ -203,5 +203,5 @@ def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: M
     }
     buffer = io.BytesIO()
     arrays |= {"xyz": sources.xyz, "direction": sources.direction}
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # names are ours
     write_bytes_atomically(path, buffer.getvalue())

@@ -76,7 +76,7 @@ def write_weights(path: Path, weights: Weights) -> None:
         arrays |= {f"{name}_{field}": getattr(layers, field) for field in Layers._fields}
     buffer = io.BytesIO()
     arrays |= {"version": np.array(VERSION), "card": np.array(json.dumps(weights.card))}
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # names are ours
     write_bytes_atomically(path, buffer.getvalue())
 
 
