@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from skymap_scanner.exceptions import UsageError
 from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.cells import (
     COS_EDGES,
@@ -29,7 +31,7 @@ from skymap_scanner.light.cells import (
 from skymap_scanner.light.medium import FLOW_AZIMUTH, make_medium
 from skymap_scanner.light.optics import MODULE_AREA, PHOTONS_PER_GEV
 from skymap_scanner.light.propagation import TIME_EDGES, propagate
-from skymap_scanner.light.trained_volume import OM_Z
+from skymap_scanner.light.trained_volume import OM_Z, ExtrapolationWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +140,7 @@ def simulate_reference(
     ice : IceModel
         The ice.
     n_photons, n_repeats : int
-        Photons per repeat, and repeats.
+        Photons per repeat, and repeats, at least two: their differences are the errors.
     seed : int
         Seed, another one than that of the training.
     n_threads : int, optional
@@ -149,7 +151,14 @@ def simulate_reference(
     Returns
     -------
     list of ReferenceLight
+
+    Raises
+    ------
+    UsageError
+        When there are too few repeats, or the folder has files of other sources.
     """
+    if n_repeats < 2:
+        raise UsageError("too few repeats", found=n_repeats, wanted="at least 2")
     folder.mkdir(parents=True, exist_ok=True)
     medium = make_medium(ice)
     n_sources = len(sources.xyz)
@@ -191,11 +200,27 @@ def simulate_reference(
 
     made: list[ReferenceLight] = []
     with ThreadPoolExecutor(n_threads or os.cpu_count() or 1) as pool:
-        for path in pool.map(simulate, range(n_sources)):
-            made.append(ReferenceLight.read(path))
+        for k, path in enumerate(pool.map(simulate, range(n_sources))):
+            made.append(_read_own(path, sources, k))
             if report is not None:
                 report(len(made), n_sources)
     return made
+
+
+def _read_own(path: Path, sources: Sources, k: int) -> ReferenceLight:
+    """Read a file and make sure that it is of source number `k`."""
+    light = ReferenceLight.read(path)
+    if not (
+        np.array_equal(light.xyz, sources.xyz[k])
+        and np.array_equal(light.direction, sources.direction[k])
+    ):
+        raise UsageError(
+            "reference of another source",
+            place=str(path),
+            found=f"{light.xyz} {light.direction}",
+            wanted=f"{sources.xyz[k]} {sources.direction[k]}",
+        )
+    return light
 
 
 def _model_cells(
@@ -208,11 +233,17 @@ def _model_cells(
     local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
     om_xyz = light.xyz + r[:, None] * (local @ axis_frame(light.direction))
     per_gev = PHOTONS_PER_GEV * MODULE_AREA
-    charge = model.expected_charge(light.xyz, light.direction, om_xyz, 1.0) / per_gev
-    cdf = model.time_cdf(light.xyz, light.direction, om_xyz, TIME_EDGES[1:-1])
+    with warnings.catch_warnings():
+        # cells above and below the modules are dropped once their heights are known
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        charge = model.expected_charge(light.xyz, light.direction, om_xyz, 1.0) / per_gev
+        cdf = model.time_cdf(light.xyz, light.direction, om_xyz, TIME_EDGES[1:-1])
     shape = (cells.size, _N_POINTS)
     weight = charge.reshape(shape)
-    mean_cdf = np.einsum("np,npe->ne", weight, cdf.reshape(*shape, -1)) / weight.sum(1)[:, None]
+    mean_cdf = (
+        np.einsum("np,npe->ne", weight, cdf.reshape(*shape, TIME_EDGES.size - 2))
+        / weight.sum(1)[:, None]
+    )
     return weight.mean(axis=1), mean_cdf, om_xyz.reshape(*shape, 3).mean(axis=1)
 
 
@@ -239,7 +270,14 @@ def compare(
         horizontal line of sight and the flow axis; NaN near the vertical), ``ratio``
         (ln(model/simulation)), ``error``, ``is_dust``, ``time_distance`` (NaN where statistics do
         not suffice), ``source``.
+
+    Raises
+    ------
+    UsageError
+        When there is nothing to compare with.
     """
+    if not references:
+        raise UsageError("no simulated light to compare with", wanted="at least one source")
     rng = np.random.default_rng(seed)
     columns: dict[str, list[FloatArray]] = {}
     for number, light in enumerate(references):
