@@ -10,14 +10,9 @@ seconds to load the model once its kernels are compiled.
 
 from __future__ import annotations
 
-import os
-
-# One core: set before the matrix library is loaded.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"
-
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -37,11 +32,14 @@ from skymap_scanner.light.trained_volume import ExtrapolationWarning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from skymap_scanner.light.network import Layers
     from skymap_scanner.units import FloatArray
 
 N_SOURCES, N_OMS = 40, 5000
 EDGES = np.geomspace(2.0, 2000.0, 10)
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _LOAD = """
 import time
 import numpy as np
@@ -53,7 +51,7 @@ print(time.perf_counter() - start)
 """
 
 
-def plain_network(layers: Layers, inputs: FloatArray) -> FloatArray:
+def plain_network(layers: Layers, inputs: NDArray[np.float32]) -> FloatArray:
     """Evaluate a network with numpy alone, inputs of shape (n, 46), the parts one after another."""
     first = np.concatenate([layers.pair, layers.source, layers.om])
     hidden = _activate(inputs @ first + layers.bias)
@@ -90,7 +88,7 @@ def measure_model(model: LightModel) -> dict[str, float]:
     om = rng.uniform((-500, -500, -500), (500, 500, 500), (N_OMS, 3))
     n_pairs = N_SOURCES * N_OMS
 
-    def inputs() -> tuple[FloatArray, FloatArray]:
+    def inputs() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         pairs, _ = model.pairs(source, direction, om)
         pair_in, falling = pair_inputs(pairs, model.tables)
         source_in = source_inputs(pairs.source[:, 3].copy(), pairs.direction, model.tables)
@@ -162,6 +160,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--photons", type=int, default=100_000, help="photons to follow")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     arguments = parser.parse_args(argv)
+    if any(os.environ.get(name) != "1" for name in _THREADS):
+        # One core: the matrix library reads this when it is loaded, so in a new process.
+        again = [sys.executable, __file__, *(sys.argv[1:] if argv is None else argv)]
+        environment = os.environ | dict.fromkeys(_THREADS, "1")
+        return subprocess.run(again, check=False, env=environment).returncode
     warnings.simplefilter("ignore", ExtrapolationWarning)
     figures: dict[str, Any] = measure_model(LightModel.load())
     figures |= measure_propagation(arguments.photons) | {"load_s": measure_load()}
