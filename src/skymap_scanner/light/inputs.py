@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import ive
 
 from skymap_scanner.compiled import fast_kernel
+from skymap_scanner.light.fast_math import log32
 from skymap_scanner.light.ice import phase_index
 from skymap_scanner.light.medium import FLOW_AZIMUTH
 from skymap_scanner.light.optics import cascade_angles, wavelength_slices
@@ -75,6 +76,8 @@ _WINDOWS: Final = np.array(
 )
 #: Added to logarithms of scattering and absorption, to have them around zero.
 _CENTRES: Final = (3.5, 4.7)
+#: Nearer than this the line of sight has no direction; the source's axis is taken [m].
+_CENTRE: Final = 1e-9
 #: Margins of the averages between the two ends [m].
 _NARROW, _WIDE = 2.0, 30.0
 
@@ -241,98 +244,113 @@ def _fill_windows(z: FloatArray, tables: PairTables, inputs: Float32Array) -> No
 
 @fast_kernel
 def fill_pair_inputs(
-    source: FloatArray,
-    direction: FloatArray,
-    om: FloatArray,
-    tables: PairTables,
-    inputs: Float32Array,
-) -> tuple[float, float]:
-    """Work out the inputs of one pair of source and module.
+    first: int, pairs: Pairs, tables: PairTables, inputs: Float32Array, falling: Float32Array
+) -> None:
+    """Work out the inputs of a run of pairs.
 
     Parameters
     ----------
-    source, om : ndarray, shape (4,)
-        Place, and height in untilted layers [m].
-    direction : ndarray, shape (3,)
-        Axis of the source, a unit vector.
+    first : int
+        Number of the first pair.
+    pairs : Pairs
+        Sources and modules.
     tables : PairTables
         The ice and the source's emission.
-    inputs : ndarray of float32, shape (18,)
-        Written.
-
-    Returns
-    -------
-    distance : float
-        Distance [m], at least `MIN_DISTANCE`.
-    beyond : float
-        Logarithm by which light falls beyond `MAX_DISTANCE`, not positive.
+    inputs : ndarray of float32, shape (18, n)
+        Written, one column per pair.
+    falling : ndarray of float32, shape (n,)
+        Written: logarithm of the light that distance takes, :math:`-2 ln r`, less beyond
+        `MAX_DISTANCE`.
     """
-    x, y, z = om[0] - source[0], om[1] - source[1], om[2] - source[2]
-    squared = x * x + y * y + z * z
-    r = math.sqrt(squared)
-    if r > 1e-9:
-        x, y, z = x / r, y / r, z / r
-    else:
-        x, y, z = direction[0], direction[1], direction[2]
-    distance = max(r, MIN_DISTANCE)
-    r = min(distance, MAX_DISTANCE)
-    low, high = min(source[3], om[3]), max(source[3], om[3])
-    s_high, a_high = _cumulative(high + _NARROW, tables)
-    s_low, a_low = _cumulative(low - _NARROW, tables)
-    inverse = 1.0 / (high - low + 2.0 * _NARROW)
-    scattering, absorption = (s_high - s_low) * inverse, (a_high - a_low) * inverse
-    s_high, a_high = _cumulative(high + _WIDE, tables)
-    s_low, a_low = _cumulative(low - _WIDE, tables)
-    inverse = 1.0 / (high - low + 2.0 * _WIDE)
-    cosine = x * direction[0] + y * direction[1] + z * direction[2]
-    cosine = min(max(cosine, -1.0), 1.0)
-    flow_x, flow_y = tables.flow
-    along, across = x * flow_x + y * flow_y, y * flow_x - x * flow_y
-    axis_along = direction[0] * flow_x + direction[1] * flow_y
-    axis_across = direction[1] * flow_x - direction[0] * flow_y
-    accepted = 0.0
-    for k in range(tables.acceptance.size - 1, -1, -1):
-        accepted = accepted * z + tables.acceptance[k]
-    place = (cosine + 1.0) * (0.5 * (tables.emission.shape[0] - 1))
-    node = min(int(place), tables.emission.shape[0] - 2)
-    f = place - node
-    inputs[0] = math.log(r) - 4.0
-    inputs[1] = r * 0.01
-    inputs[2] = math.log(scattering) + 3.5
-    inputs[3] = math.log(absorption) + 4.7
-    fall = math.sqrt(3.0 * absorption * (scattering + absorption))
-    inputs[4] = 0.2 * r * fall
-    inputs[5] = math.log(scattering * r + 0.05)
-    inputs[6] = scattering * r * 0.1
-    inputs[7] = cosine
-    for k in range(3):
-        low_light, high_light = tables.emission[node, k], tables.emission[node + 1, k]
-        inputs[8 + k] = low_light + f * (high_light - low_light) + 3.0
-    inputs[11] = z
-    inputs[12] = math.log(max(accepted, 0.01)) + 1.0
-    inputs[13] = math.log((s_high - s_low) * inverse) + 3.5
-    inputs[14] = math.log((a_high - a_low) * inverse) + 4.7
-    stretch = along * along - across * across
-    inputs[15] = stretch
-    inputs[16] = stretch * r * 0.01
-    inputs[17] = along * axis_along - across * axis_across
-    return distance, (r - distance) * fall
-
-
-def pair_inputs(pairs: Pairs, tables: PairTables) -> tuple[Float32Array, FloatArray]:
-    """Return the inputs of pairs and their distances [m], shapes (n, 18) and (n,)."""
-    inputs = np.empty((pairs.source_index.size, N_PAIR_INPUTS), np.float32)
-    distance = np.empty(pairs.source_index.size)
-    _fill_pairs(pairs, tables, inputs, distance)
-    return inputs, distance
+    _fill_geometry(first, pairs, tables, inputs)
+    _fill_means(first, pairs, tables, inputs)
+    one, hundredth = np.float32(1.0), np.float32(0.01)
+    for row in range(falling.size):
+        distance = inputs[1, row]
+        r = min(distance, np.float32(MAX_DISTANCE))
+        log_r = log32(r)
+        scattering, absorption = inputs[2, row], inputs[3, row]
+        fall = np.sqrt(np.float32(3.0) * absorption * (scattering + absorption))
+        falling[row] = np.float32(-2.0) * log32(distance) + (r - distance) * fall
+        inputs[0, row] = log_r - np.float32(4.0)
+        inputs[1, row] = r * hundredth
+        inputs[2, row] = log32(scattering) + np.float32(3.5)
+        inputs[3, row] = log32(absorption) + np.float32(4.7)
+        inputs[4, row] = np.float32(0.2) * r * fall
+        inputs[5, row] = log32(scattering * r + np.float32(0.05))
+        inputs[6, row] = scattering * r * np.float32(0.1)
+        inputs[12, row] = log32(max(inputs[12, row], hundredth)) + one
+        inputs[13, row] = log32(inputs[13, row]) + np.float32(3.5)
+        inputs[14, row] = log32(inputs[14, row]) + np.float32(4.7)
+        inputs[16, row] = inputs[15, row] * r * hundredth
 
 
 @fast_kernel
-def _fill_pairs(
-    pairs: Pairs, tables: PairTables, inputs: Float32Array, distance: FloatArray
-) -> None:
-    for row in range(distance.size):
-        i, j = pairs.source_index[row], pairs.om_index[row]
-        distance[row], _ = fill_pair_inputs(
-            pairs.source[i], pairs.direction[i], pairs.om[j], tables, inputs[row]
+def _fill_geometry(first: int, pairs: Pairs, tables: PairTables, inputs: Float32Array) -> None:
+    """Fill distance (1), angles, emission and acceptance."""
+    source, om, direction = pairs.source, pairs.om, pairs.direction
+    emission, acceptance = tables.emission, tables.acceptance
+    flow_x, flow_y = tables.flow
+    half = 0.5 * (emission.shape[0] - 1)
+    for row in range(inputs.shape[1]):
+        i, j = pairs.source_index[first + row], pairs.om_index[first + row]
+        a, b, c = direction[i, 0], direction[i, 1], direction[i, 2]
+        x, y, z = om[j, 0] - source[i, 0], om[j, 1] - source[i, 1], om[j, 2] - source[i, 2]
+        r = math.sqrt(x * x + y * y + z * z)
+        if r > _CENTRE:
+            x, y, z = x / r, y / r, z / r
+        else:
+            x, y, z = a, b, c
+        cosine = min(max(x * a + y * b + z * c, -1.0), 1.0)
+        along, across = x * flow_x + y * flow_y, y * flow_x - x * flow_y
+        accepted = 0.0
+        for k in range(acceptance.size - 1, -1, -1):
+            accepted = accepted * z + acceptance[k]
+        place = (cosine + 1.0) * half
+        node = min(int(place), emission.shape[0] - 2)
+        f = np.float32(place - node)
+        inputs[1, row] = max(r, MIN_DISTANCE)
+        inputs[7, row] = cosine
+        for k in range(3):
+            low, high = emission[node, k], emission[node + 1, k]
+            inputs[8 + k, row] = low + f * (high - low) + np.float32(3.0)
+        inputs[11, row] = z
+        inputs[12, row] = accepted
+        inputs[15, row] = along * along - across * across
+        inputs[17, row] = along * (a * flow_x + b * flow_y) - across * (b * flow_x - a * flow_y)
+
+
+@fast_kernel
+def _fill_means(first: int, pairs: Pairs, tables: PairTables, inputs: Float32Array) -> None:
+    """Fill means of scattering (2, 13) and absorption (3, 14) between and around the ends."""
+    source, om, cumulative = pairs.source, pairs.om, tables.cumulative
+    last = cumulative.shape[0] - 2
+    bottom, inverse_step = tables.z_bottom, tables.inverse_step
+    for row in range(inputs.shape[1]):
+        z_source, z_om = (
+            source[pairs.source_index[first + row], 3],
+            om[pairs.om_index[first + row], 3],
         )
+        low, high = min(z_source, z_om), max(z_source, z_om)
+        for margin, column in ((_NARROW, 2), (_WIDE, 13)):
+            place = (high + margin - bottom) * inverse_step
+            k = min(max(math.floor(place), 0), last)
+            f = place - k
+            scattering = cumulative[k, 0] + f * (cumulative[k + 1, 0] - cumulative[k, 0])
+            absorption = cumulative[k, 1] + f * (cumulative[k + 1, 1] - cumulative[k, 1])
+            place = (low - margin - bottom) * inverse_step
+            k = min(max(math.floor(place), 0), last)
+            f = place - k
+            scattering -= cumulative[k, 0] + f * (cumulative[k + 1, 0] - cumulative[k, 0])
+            absorption -= cumulative[k, 1] + f * (cumulative[k + 1, 1] - cumulative[k, 1])
+            inverse = 1.0 / (high - low + 2.0 * margin)
+            inputs[column, row] = scattering * inverse
+            inputs[column + 1, row] = absorption * inverse
+
+
+def pair_inputs(pairs: Pairs, tables: PairTables) -> tuple[Float32Array, Float32Array]:
+    """Return the inputs of pairs and the logarithm of what distance takes, (n, 18) and (n,)."""
+    n = pairs.source_index.size
+    inputs, falling = np.empty((N_PAIR_INPUTS, n), np.float32), np.empty(n, np.float32)
+    fill_pair_inputs(0, pairs, tables, inputs, falling)
+    return inputs.T, falling

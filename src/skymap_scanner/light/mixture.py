@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from skymap_scanner.compiled import fast_kernel
+from skymap_scanner.light.fast_math import exp32
 from skymap_scanner.light.propagation import TIME_OFFSET
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def _weights(raw: Float32Array, weight: Float32Array, inverse_width: Float32Arra
     for k in range(1, N_COMPONENTS):
         largest = max(largest, raw[k])
     for k in range(N_COMPONENTS):
-        weight[k] = np.exp(raw[k] - largest)
+        weight[k] = exp32(raw[k] - largest)
         total += weight[k]
         log_width = min(max(raw[2 * N_COMPONENTS + k], LOG_WIDTHS[0]), LOG_WIDTHS[1])
-        inverse_width[k] = np.exp(-log_width)
+        inverse_width[k] = exp32(-log_width)
     for k in range(N_COMPONENTS):
         weight[k] /= total
 
@@ -95,7 +96,7 @@ def cumulative(raw: Float32Array, log_time: Float32Array, result: Float32Array) 
             mean, scale, part = raw[row, N_COMPONENTS + k], inverse_width[k], weight[k]
             for e in range(result.shape[1]):
                 y = min(max((mean - edges[e]) * scale, -_FAR), _FAR)
-                result[row, e] += part / (_ONE + np.exp(y))
+                result[row, e] += part / (_ONE + exp32(y))
 
 
 @fast_kernel
@@ -112,7 +113,7 @@ def density(raw: Float32Array, log_time: Float32Array, result: Float32Array) -> 
         for k in range(N_COMPONENTS):
             mean, scale, part = raw[row, N_COMPONENTS + k], inverse_width[k], weight[k]
             for e in range(result.shape[1]):
-                y = np.exp(-min(abs((mean - edges[e]) * scale), _FAR))
+                y = exp32(-min(abs((mean - edges[e]) * scale), _FAR))
                 result[row, e] += part * scale * y / ((_ONE + y) * (_ONE + y))
 
 

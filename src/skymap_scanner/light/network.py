@@ -12,7 +12,6 @@ source and module; the rest goes through matrix products in blocks, in single pr
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -73,7 +72,7 @@ def _hidden(
     tables: PairTables,
     layers: Layers,
     parts: tuple[Float32Array, Float32Array],
-    work: tuple[Float32Array, Float32Array, Float32Array, FloatArray],
+    work: tuple[Float32Array, Float32Array, Float32Array, Float32Array],
 ) -> None:
     """Run a block of pairs up to the second hidden layer, from pair number `first` on.
 
@@ -81,14 +80,9 @@ def _hidden(
     """
     inputs, one, two, falling = work
     source_part, om_part = parts
-    n = inputs.shape[0]
-    for row in range(n):
-        i, j = pairs.source_index[first + row], pairs.om_index[first + row]
-        distance, beyond = fill_pair_inputs(
-            pairs.source[i], pairs.direction[i], pairs.om[j], tables, inputs[row]
-        )
-        falling[row] = beyond - 2.0 * math.log(distance)
-    np.dot(inputs, layers.pair, one)
+    n = one.shape[0]
+    fill_pair_inputs(first, pairs, tables, inputs, falling)
+    np.dot(inputs.T, layers.pair, one)
     for row in range(n):
         i, j = pairs.source_index[first + row], pairs.om_index[first + row]
         for k in range(one.shape[1]):
@@ -128,21 +122,23 @@ def log_fluence(
     n_hidden = layers.hidden.shape[0]
     parts = (np.dot(source_in, layers.source) + layers.bias, np.dot(om_in, layers.om))
     source_skip, om_skip = np.dot(source_in, layers.skip_source), np.dot(om_in, layers.skip_om)
-    inputs = np.empty((_BLOCK, N_PAIR_INPUTS), np.float32)
+    inputs = np.empty(N_PAIR_INPUTS * _BLOCK, np.float32)
     one, two = np.empty((_BLOCK, n_hidden), np.float32), np.empty((_BLOCK, n_hidden), np.float32)
-    falling = np.empty(_BLOCK)
+    falling = np.empty(_BLOCK, np.float32)
     for first in range(0, result.size, _BLOCK):
         n = min(_BLOCK, result.size - first)
-        work = (inputs[:n], one[:n], two[:n], falling)
+        block = inputs[: N_PAIR_INPUTS * n].reshape((N_PAIR_INPUTS, n))
+        work = (block, one[:n], two[:n], falling[:n])
         _hidden(first, pairs, tables, layers, parts, work)
         for row in range(n):
             i, j = pairs.source_index[first + row], pairs.om_index[first + row]
             value = source_skip[i] + om_skip[j] + layers.last_bias[0]
-            for k in range(N_PAIR_INPUTS):
-                value += inputs[row, k] * layers.skip_pair[k]
             for k in range(n_hidden):
                 value += two[row, k] * layers.last[k, 0]
             result[first + row] = value + falling[row]
+        for k in range(N_PAIR_INPUTS):
+            for row in range(n):
+                result[first + row] += block[k, row] * layers.skip_pair[k]
 
 
 @fast_kernel
@@ -165,12 +161,13 @@ def mixtures(
     """
     n_hidden = layers.hidden.shape[0]
     parts = (np.dot(source_in, layers.source) + layers.bias, np.dot(om_in, layers.om))
-    inputs = np.empty((_BLOCK, N_PAIR_INPUTS), np.float32)
+    inputs = np.empty(N_PAIR_INPUTS * _BLOCK, np.float32)
     one, two = np.empty((_BLOCK, n_hidden), np.float32), np.empty((_BLOCK, n_hidden), np.float32)
-    falling = np.empty(_BLOCK)
+    falling = np.empty(_BLOCK, np.float32)
     for first in range(0, result.shape[0], _BLOCK):
         n = min(_BLOCK, result.shape[0] - first)
-        work = (inputs[:n], one[:n], two[:n], falling)
+        block = inputs[: N_PAIR_INPUTS * n].reshape((N_PAIR_INPUTS, n))
+        work = (block, one[:n], two[:n], falling[:n])
         _hidden(first, pairs, tables, layers, parts, work)
         np.dot(two[:n], layers.last, result[first : first + n])
         for row in range(n):

@@ -141,12 +141,12 @@ class Lightfall:
         return Pairs(self.source, om, self.direction, source, np.arange(source.size))
 
     def inputs(self, source: IntArray, om_xyz: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return inputs and logarithms of distance [m] of pairs, shapes (n, n_inputs), (n,)."""
+        """Return inputs and of pairs and logarithms of light lost to distance."""
         pairs = self.pairs(source, om_xyz)
-        pair_in, distance = pair_inputs(pairs, self.tables)
+        pair_in, falling = pair_inputs(pairs, self.tables)
         om_in = om_inputs(np.ascontiguousarray(pairs.om[:, 3]), self.tables)
         joined = np.concatenate([pair_in, self.source_in[source], om_in], axis=1)
-        return torch.from_numpy(joined), torch.from_numpy(np.log(distance).astype(np.float32))
+        return torch.from_numpy(joined), torch.from_numpy(falling)
 
     def random_places(
         self, source: IntArray, cell: IntArray, rng: np.random.Generator
@@ -311,10 +311,10 @@ def train_charge(
             hit = np.flatnonzero(record >= 0)
             record = record[hit]
             there = light.xyz[source[hit]] + light.place[record]
-            inputs, log_r = light.inputs(
+            inputs, falling = light.inputs(
                 np.concatenate([source, source[hit]]), np.concatenate([anywhere, there])
             )
-            log_light = network(inputs)[:, 0] + network.skipped(inputs) - 2.0 * log_r
+            log_light = network(inputs)[:, 0] + network.skipped(inputs) + falling
             n = source.size
             expected = exposure * torch.exp(torch.clamp(log_light[:n], max=20.0))
             weight = torch.from_numpy(_is_inside(anywhere)) / (
@@ -336,9 +336,9 @@ def _start_from_line(network: _Network, light: Lightfall, rng: np.random.Generat
     """Fit the linear part to bright cells, so that the first steps do not go astray."""
     rows = rng.integers(light.total.size, size=100_000)
     source, cell = light.slot[rows] // N_CELLS, light.slot[rows] % N_CELLS
-    inputs, log_r = light.inputs(source, light.xyz[source] + light.place[rows])
+    inputs, falling = light.inputs(source, light.xyz[source] + light.place[rows])
     x = ((inputs - network.mean) / network.width).double().numpy()
-    y = np.log(light.total[rows] / (light.n_photons * CELL_VOLUMES[cell])) + 2.0 * log_r.numpy()
+    y = np.log(light.total[rows] / (light.n_photons * CELL_VOLUMES[cell])) - falling.numpy()
     design = np.column_stack([x, np.ones(len(x))])
     normal = design.T @ design + 10.0 * np.eye(design.shape[1])
     line = np.linalg.solve(normal, design.T @ y)

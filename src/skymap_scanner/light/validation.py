@@ -8,6 +8,7 @@ make larger than a count of scores suggests.
 from __future__ import annotations
 
 import io
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from skymap_scanner.light.production import Sources
     from skymap_scanner.units import FloatArray, IntArray
 
-__all__ = ["Agreement", "ReferenceLight", "compare", "simulate_reference"]
+__all__ = ["Agreement", "ReferenceLight", "compare", "flow_ratio", "simulate_reference"]
 
 #: Distances between which agreement is stated [m].
 RANGES: Final = (1.0, 10.0, 30.0, 60.0, 100.0, 150.0, 200.0, 300.0)
@@ -123,7 +124,7 @@ def simulate_reference(
     n_photons: int,
     n_repeats: int = 10,
     seed: int,
-    n_threads: int = 2,
+    n_threads: int | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> list[ReferenceLight]:
     """Simulate sources, one file each; files that exist are kept.
@@ -140,8 +141,8 @@ def simulate_reference(
         Photons per repeat, and repeats.
     seed : int
         Seed, another one than that of the training.
-    n_threads : int
-        Threads.
+    n_threads : int, optional
+        Threads; all cores by default.
     report : callable, optional
         Called with the numbers of sources done and wanted.
 
@@ -189,7 +190,7 @@ def simulate_reference(
         return path
 
     made: list[ReferenceLight] = []
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(n_threads or os.cpu_count() or 1) as pool:
         for path in pool.map(simulate, range(n_sources)):
             made.append(ReferenceLight.read(path))
             if report is not None:
@@ -254,6 +255,42 @@ def compare(
             if inside.sum() >= 10:
                 agreements.append(_agreement(cells, inside, low, high, is_dust=is_dust))
     return agreements, cells
+
+
+def flow_ratio(
+    cells: dict[str, FloatArray], *, r_low: float = 150.0, r_high: float = 250.0
+) -> tuple[float, float]:
+    """Charge along the flow of the ice over charge across it, model over simulation.
+
+    Parameters
+    ----------
+    cells : dict of ndarray
+        As `compare` returns them.
+    r_low, r_high : float
+        Distances [m].
+
+    Returns
+    -------
+    ratio, error : float
+        1 when the model is as anisotropic as the simulation; NaN without cells.
+    """
+    inside = (cells["r"] >= r_low) & (cells["r"] < r_high) & (cells["is_dust"] == 0)
+    means, errors = [], []
+    for low, high in ((0.75, 1.0), (0.0, 0.25)):
+        chosen = inside & (cells["flow"] >= low) & (cells["flow"] <= high)
+        if not chosen.any():
+            return float("nan"), float("nan")
+        weight = 1.0 / (cells["error"][chosen] ** 2 + 0.05**2)
+        mean = np.average(cells["ratio"][chosen], weights=weight)
+        # Cells of one source are off together: sources are the independent sample.
+        per_source = [
+            np.average(cells["ratio"][rows], weights=1.0 / (cells["error"][rows] ** 2 + 0.05**2))
+            for number in np.unique(cells["source"][chosen])
+            if (rows := chosen & (cells["source"] == number)).any()
+        ]
+        means.append(mean)
+        errors.append(np.std(per_source) / max(len(per_source), 1) ** 0.5)
+    return float(np.exp(means[0] - means[1])), float(np.hypot(*errors))
 
 
 def _agreement(

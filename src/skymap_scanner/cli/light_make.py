@@ -1,0 +1,113 @@
+"""Make a light model from the optical properties of the ice: simulate photons, train two small
+networks on them, compare with an independent simulation, write the weights with their card.
+
+Needs torch (pip install 'skymap-scanner[train]'). A run that was stopped goes on where it was when
+it is started again with the same work folder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from skymap_scanner.cli.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["SUMMARY", "add_options", "make"]
+
+SUMMARY: Final = "simulate photons and train a light model on them"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``skymap-scanner light make``."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE.npz",
+        help="weights to write, for `LightModel.load` (required)",
+    )
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where stages keep what they have, about 90 kB per source (required)",
+    )
+    parser.add_argument("--ice", default="spice_bfr-v2", help="ice model (default: %(default)s)")
+    numbers: tuple[tuple[str, type, int | float, str], ...] = (
+        ("--sources", int, 8192, "sources of light to train on"),
+        ("--photons", int, 20_000, "photons per source"),
+        ("--charge-epochs", float, 6.0, "passes over the recorded light for the charge"),
+        ("--time-epochs", float, 3.0, "passes over the recorded light for the times"),
+        ("--reference-sources", int, 48, "sources of the independent simulation"),
+        ("--reference-photons", int, 400_000, "photons per source of the independent simulation"),
+        ("--seed", int, 1, "seed of all chance"),
+    )
+    for name, kind, default, text in numbers:
+        parser.add_argument(
+            name, type=kind, default=default, metavar="N", help=f"{text} (default: {default:g})"
+        )
+    parser.add_argument(
+        "--threads", type=int, default=None, metavar="N", help="threads (default: all cores)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the card as one JSON object (default: a table)"
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error (default: one line)"
+    )
+
+
+def make(arguments: argparse.Namespace) -> int:
+    """Make a model and return the exit code."""
+    from skymap_scanner.exceptions import UsageError
+    from skymap_scanner.light.making import MakeSettings, make_light_model
+
+    if arguments.output.suffix != ".npz":
+        raise UsageError(
+            "weights go to a .npz file",
+            place="--output",
+            found=str(arguments.output),
+            wanted="*.npz",
+        )
+    settings = MakeSettings(
+        ice=arguments.ice,
+        n_sources=arguments.sources,
+        n_photons=arguments.photons,
+        seed=arguments.seed,
+        charge_epochs=arguments.charge_epochs,
+        time_epochs=arguments.time_epochs,
+        n_reference=arguments.reference_sources,
+        reference_photons=arguments.reference_photons,
+        n_threads=arguments.threads,
+    )
+    card = make_light_model(arguments.work_dir, arguments.output, settings, ProgressLine())
+    if arguments.json:
+        print(json.dumps(card))
+    else:
+        print(f"{arguments.output}: light in {card['ice']}")
+        for line in agreement_lines(card["validation"]):
+            print(line)
+    return 0
+
+
+def agreement_lines(validation: dict[str, Any]) -> list[str]:
+    """Return a card's figures of agreement as lines of a table."""
+    lines = [f"{'r [m]':>9} {'ice':>6} {'cells':>7} {'bias':>7} {'scatter':>8} {'KS of times':>12}"]
+    lines += [
+        f"{row['r_low']:>4.0f}-{row['r_high']:<4.0f} {'dust' if row['is_dust'] else 'clean':>6} "
+        f"{row['n_cells']:>7} {100 * row['bias']:>+6.1f}% {100 * row['scatter']:>7.1f}% "
+        f"{row['time_distance']:>12.3f}"
+        for row in validation["agreement"]
+    ]
+    flow = validation["flow_ratio"]
+    lines.append(
+        "charge along over across the flow at 150-250 m, model over simulation: "
+        f"{flow['model_over_simulation']:.3f} +- {flow['error']:.3f}"
+    )
+    return lines

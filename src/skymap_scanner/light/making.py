@@ -1,0 +1,235 @@
+"""Make a light model from nothing but the ice: simulate, train, validate, write.
+
+Every stage keeps what it has in a work folder, so that a stopped run goes on where it was: chunks
+of the production, sources of the reference, and each network once it is trained.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+import skymap_scanner
+from skymap_scanner.exceptions import UsageError
+from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.light.ice import IceModel
+from skymap_scanner.light.inputs import emission_table, pair_tables
+from skymap_scanner.light.model import LightModel
+from skymap_scanner.light.network import Layers
+from skymap_scanner.light.production import (
+    ProductionSettings,
+    Sources,
+    draw_sources,
+    produce,
+)
+from skymap_scanner.light.validation import compare, flow_ratio, simulate_reference
+from skymap_scanner.light.weights import Weights, write_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from skymap_scanner.light.training import Fit, Lightfall
+
+__all__ = ["MakeSettings", "Report", "make_light_model"]
+
+#: Seed of the reference's places; those of the production come from other sequences.
+_REFERENCE_SEED: Final = 999
+#: Seed of its photons.
+_REFERENCE_PHOTONS_SEED: Final = 31415
+#: The reference's sources lie in the instrumented volume: radius and half height [m].
+_REFERENCE_RADIUS, _REFERENCE_HEIGHT = 520.0, 550.0
+
+
+class Report(Protocol):
+    """Told how far a stage is."""
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """Show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeSettings:
+    """How a light model is made.
+
+    Attributes
+    ----------
+    ice : str
+        Ice model.
+    n_sources, n_photons : int
+        Sources to train on, and photons per source.
+    seed : int
+        Seed of simulation and training.
+    charge_epochs, time_epochs : float
+        Passes over the recorded light.
+    n_reference, reference_photons : int
+        Sources to validate with, and photons per source.
+    n_threads : int, optional
+        Threads; all cores by default.
+    """
+
+    ice: str = "spice_bfr-v2"
+    n_sources: int = 8192
+    n_photons: int = 20_000
+    seed: int = 1
+    charge_epochs: float = 6.0
+    time_epochs: float = 3.0
+    n_reference: int = 48
+    reference_photons: int = 400_000
+    n_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and not 0 < value < 1e12:
+                raise UsageError(
+                    "illegal value", place=field.name, found=value, wanted="a positive number"
+                )
+
+
+def make_light_model(
+    work_folder: Path, output: Path, settings: MakeSettings, report: Report
+) -> dict[str, Any]:
+    """Make a light model and write it.
+
+    Parameters
+    ----------
+    work_folder : Path
+        Where the stages keep what they have (about 90 kB per source).
+    output : Path
+        File to write.
+    settings : MakeSettings
+        What to do.
+    report : Report
+        Told about progress.
+
+    Returns
+    -------
+    dict
+        The model's card.
+
+    Raises
+    ------
+    UsageError
+        When torch is missing, or the work folder holds another production.
+    """
+    try:
+        from skymap_scanner.light.training import Fit, Lightfall, train_charge, train_times
+    except ImportError as error:
+        raise UsageError(
+            "training needs torch",
+            found=str(error),
+            wanted="pip install 'skymap-scanner[train]'",
+        ) from error
+    ice = IceModel.load(settings.ice)
+    production = ProductionSettings(
+        ice=settings.ice, n_photons=settings.n_photons, seed=settings.seed
+    )
+    paths = produce(
+        work_folder / "production",
+        production,
+        settings.n_sources,
+        n_threads=settings.n_threads,
+        report=lambda done, total: report("simulate", done, total),
+    )
+    emission = emission_table()
+    tables = pair_tables(ice, emission)
+    lightfall: list[Lightfall] = []
+
+    def recorded() -> Lightfall:
+        """Read the production once, and only when a network has to be trained."""
+        if not lightfall:
+            lightfall.append(Lightfall(paths, ice, tables, settings.n_photons))
+        return lightfall[0]
+
+    fits = {
+        "charge": Fit(n_epochs=settings.charge_epochs, seed=settings.seed),
+        "time": Fit(
+            n_epochs=settings.time_epochs, batch=8192, rate=3e-3, clip=5.0, seed=settings.seed
+        ),
+    }
+    trained = asdict(production) | {"n_sources": settings.n_sources}
+    charge = _stage(
+        work_folder,
+        "charge",
+        trained,
+        fits["charge"],
+        lambda: train_charge(recorded(), fits["charge"], _stage_report(report, "train charge")),
+    )
+    time = _stage(
+        work_folder,
+        "time",
+        trained | {"charge": asdict(fits["charge"])},
+        fits["time"],
+        lambda: train_times(recorded(), charge, fits["time"], _stage_report(report, "train times")),
+    )
+    card: dict[str, Any] = {
+        "ice": settings.ice,
+        "made": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "version": skymap_scanner.__version__,
+        "production": trained | {"total_photons": settings.n_sources * settings.n_photons},
+        "training": {name: asdict(fit) for name, fit in fits.items()},
+    }
+    model = LightModel(Weights(card, emission, charge, time))
+    card["validation"] = _validate(work_folder, model, settings, report)
+    write_weights(output, model.weights)
+    return card
+
+
+def _stage_report(report: Report, stage: str) -> Callable[[int, int, float], None]:
+    return lambda done, total, loss: report(stage, done, total, f"loss {loss:.4f}")
+
+
+def _stage(
+    folder: Path, name: str, made_of: dict[str, Any], fit: Fit, train: Callable[[], Layers]
+) -> Layers:
+    """Return a network, trained now or by an earlier run with the same settings."""
+    path = folder / f"{name}.npz"
+    key = json.dumps({"made_of": made_of, "fit": asdict(fit)}, sort_keys=True)
+    if path.exists():
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["key"]) == key:
+                return Layers(*(file[field] for field in Layers._fields))
+    layers = train()
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, key=np.array(key), **layers._asdict())
+    write_bytes_atomically(path, buffer.getvalue())
+    return layers
+
+
+def reference_sources(n: int) -> Sources:
+    """Return sources to validate with, in the instrumented volume, never trained on."""
+    drawn = draw_sources(0, 8 * n + 64, _REFERENCE_SEED)
+    inside = np.hypot(drawn.xyz[:, 0], drawn.xyz[:, 1]) < _REFERENCE_RADIUS
+    rows = np.flatnonzero(inside & (np.abs(drawn.xyz[:, 2]) < _REFERENCE_HEIGHT))[:n]
+    return Sources(drawn.xyz[rows], drawn.direction[rows])
+
+
+def _validate(
+    folder: Path, model: LightModel, settings: MakeSettings, report: Report
+) -> dict[str, Any]:
+    """Return figures of the agreement with an independent simulation."""
+    n_repeats = 10
+    references = simulate_reference(
+        folder / "reference",
+        reference_sources(settings.n_reference),
+        model.ice,
+        n_photons=settings.reference_photons // n_repeats,
+        n_repeats=n_repeats,
+        seed=_REFERENCE_PHOTONS_SEED,
+        n_threads=settings.n_threads,
+        report=lambda done, total: report("reference", done, total),
+    )
+    agreements, cells = compare(references, model)
+    along, error = flow_ratio(cells)
+    return {
+        "n_sources": settings.n_reference,
+        "n_photons": settings.reference_photons,
+        "agreement": [asdict(row) for row in agreements],
+        "flow_ratio": {"model_over_simulation": along, "error": error},
+    }
