@@ -18,7 +18,7 @@ import numpy as np
 from skymap_scanner.light.cells import N_AZIMUTH, R_EDGES, axis_frame
 from skymap_scanner.light.medium import FLOW_AZIMUTH
 from skymap_scanner.light.propagation import TIME_EDGES, TIME_OFFSET
-from skymap_scanner.light.spot_check import (
+from skymap_scanner.light.spots import (
     average_cdf,
     average_charge,
     charge_around,
@@ -42,7 +42,7 @@ from skymap_scanner.units import DEG
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from skymap_scanner.light.spot_check import Spot, View
+    from skymap_scanner.light.spots import Spot, View
     from skymap_scanner.units import FloatArray
 
 __all__ = ["plot_azimuth", "plot_charge", "plot_times"]
@@ -115,7 +115,7 @@ def _draw_charge(panel: Any, strip: Any, spot: Spot, scene: LightScene) -> None:
         known = np.flatnonzero((charge > 0.0) & (error < MAX_ERROR * charge))
         mean = average_charge(scene.model, spot, view, _CELLS)[known]
         charge, error = charge[known], error[known]
-        x = np.array([_place(k, m, distance, line) for k, m in zip(known, mean, strict=True)])
+        x = np.array([_place(int(k), m, distance, line) for k, m in zip(known, mean, strict=True)])
         draw_points(panel, kind, x, charge, error)
         draw_ratio(strip, kind, x, charge / mean, error / mean)
     _stretch(panel, np.sqrt, np.square, _DISTANCE_TICKS)
@@ -150,11 +150,7 @@ def plot_times(scene: LightScene, path: str | Path, *, dpi: int = 200) -> Path:
     UsageError, OutputError
         As for `plot_charge`.
     """
-    from matplotlib import colormaps
-
     figure = make_figure(9.0, 8.6)
-    cells = [_cell(distance) for distance in _TIME_DISTANCES]
-    colors = [colormaps["plasma"](0.86 * k / (len(cells) - 1)) for k in range(len(cells))]
     views = BEAM_SPOTS[0].views
     rows = ((views[0], 0.51, 0.885), (views[2], 0.065, 0.47))
     for view, foot, head in rows:
@@ -164,7 +160,7 @@ def plot_times(scene: LightScene, path: str | Path, *, dpi: int = 200) -> Path:
         )
         for number, spot in enumerate(BEAM_SPOTS):
             strip = strips[number] if strips else None
-            _draw_times(panels[number], strip, spot, view, cells, colors, scene)
+            _draw_times(panels[number], strip, scene, spot, view)
             if is_low:
                 (strip or panels[number]).set_xlabel(
                     "delay t after direct light [ns]", fontsize=9.5
@@ -180,27 +176,19 @@ def plot_times(scene: LightScene, path: str | Path, *, dpi: int = 200) -> Path:
             strips[0].yaxis.set_label_coords(-0.17, 0.5)
             strips[0].set_ylabel("CDF, model\n\N{MINUS SIGN} MC", fontsize=8)
     write_head(figure, scene, "Arrival times of the light of a horizontal cascade")
-    names = [f"{_middle(cell):.0f} m" for cell in cells]
-    draw_legend(figure, names, colors, scene)
+    draw_legend(figure, _names(_TIME_DISTANCES), _time_colors(), scene)
     return save(figure, path, title=f"Arrival times: {scene.note}", dpi=dpi)
 
 
-def _draw_times(
-    panel: Any,
-    strip: Any,
-    spot: Spot,
-    view: View,
-    cells: list[int],
-    colors: list[Any],
-    scene: LightScene,
-) -> None:
+def _draw_times(panel: Any, strip: Any, scene: LightScene, spot: Spot, view: View) -> None:
+    cells = [_cell(distance) for distance in _TIME_DISTANCES]
     cdf = average_cdf(scene.model, spot, view, cells)
     edges = TIME_EDGES
     per_unit = 1.0 / np.diff(np.log(edges + TIME_OFFSET))
     middle = np.sqrt((edges[1:] + TIME_OFFSET) * (edges[:-1] + TIME_OFFSET)) - TIME_OFFSET
     light = scene.light(spot)
     kind = spot.views.index(view)
-    for row, (cell, color) in enumerate(zip(cells, colors, strict=True)):
+    for row, (cell, color) in enumerate(zip(cells, _time_colors(), strict=True)):
         panel.plot(middle, np.diff(cdf[row]) * per_unit, color=color, linewidth=1.3, zorder=3)
         if light is None:
             continue
@@ -261,15 +249,13 @@ def plot_azimuth(scene: LightScene, path: str | Path, *, dpi: int = 200) -> Path
         f"Light around an electromagnetic cascade that travels down, {_angles(view)} to its axis"
     )
     write_head(figure, scene, title)
-    cells = [_cell(distance) for distance in _RING_DISTANCES]
-    names = [f"{_middle(cell):.0f} m" for cell in cells]
-    draw_legend(figure, names, COLORS, scene)
+    draw_legend(figure, _names(_RING_DISTANCES), COLORS, scene)
     return save(figure, path, title=f"Charge against azimuth: {scene.note}", dpi=dpi)
 
 
 def _draw_azimuth(panel: Any, strip: Any, spot: Spot, scene: LightScene) -> None:
     light = scene.light(spot)
-    middle = (np.arange(N_AZIMUTH) + 0.5) * (2.0 * np.pi / N_AZIMUTH)
+    middle = 2.0 * np.pi * (np.arange(N_AZIMUTH, dtype=np.float64) + 0.5) / N_AZIMUTH
     for kind, distance in enumerate(_RING_DISTANCES):
         cell = _cell(distance)
         turn, line = charge_around(scene.model, spot, spot.views[0].cosine, cell)
@@ -307,8 +293,18 @@ def _cell(distance: float) -> int:
     return int(np.argmin(np.abs(0.5 * (R_EDGES[1:] + R_EDGES[:-1]) - distance)))
 
 
-def _middle(cell: int) -> float:
-    return float(0.5 * (R_EDGES[cell] + R_EDGES[cell + 1]))
+def _names(distances: tuple[float, ...]) -> list[str]:
+    """Return the middles of the cells at some distances."""
+    cells = [_cell(distance) for distance in distances]
+    return [f"{0.5 * (R_EDGES[k] + R_EDGES[k + 1]):.0f} m" for k in cells]
+
+
+def _time_colors() -> list[tuple[float, float, float, float]]:
+    """Return a colour for each distance: dark near, light far."""
+    from matplotlib import colormaps
+
+    n = len(_TIME_DISTANCES)
+    return [colormaps["plasma"](0.86 * k / (n - 1)) for k in range(n)]
 
 
 def _angles(view: View) -> str:

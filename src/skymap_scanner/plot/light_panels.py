@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from skymap_scanner.light.spot_check import SimulatedLight, Spot, View
+from skymap_scanner.light.spots import Spot, View
 from skymap_scanner.plot.style import INK, write_centered
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from skymap_scanner.light.model import LightModel
+    from skymap_scanner.light.spot_simulation import SimulatedLight
     from skymap_scanner.units import FloatArray
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 _BESIDE: Final = (1, 2, 5, 6)
 #: Heights of the sources [m].
 SPOT_Z: Final = {"clean ice": -350.0, "dust layer": -60.0, "upper ice": 200.0}
-#: Sources that travel along x, across the tilt's strike and 50 degrees off the flow of the ice.
+#: Sources that travel along x, 50 degrees off the flow of the ice.
 BEAM_SPOTS: Final = tuple(
     Spot(
         name,
