@@ -1,8 +1,8 @@
-"""Make a light model from the optical properties of the ice: simulate photons, train two small
-networks on them, compare with an independent simulation, write the weights with their card.
+"""Make a light model from the optical properties of the ice.
 
-Needs torch (pip install 'skymap-scanner[train]'). A run that was stopped goes on where it was when
-it is started again with the same work folder.
+Simulates photons, trains two small networks on them, compares with an independent simulation, and
+writes the weights with their card. Needs torch (pip install 'skymap-scanner[train]'). A run that
+was stopped goes on where it was when it is started again with the same work folder.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ice", default="spice_bfr-v2", help="ice model (default: %(default)s)")
     numbers: tuple[tuple[str, type, int | float, str], ...] = (
-        ("--sources", int, 8192, "sources of light to train on"),
+        ("--sources", int, 4096, "sources of light to train on, everywhere"),
+        ("--dust-sources", int, 2048, "further sources in and about the dust layer"),
         ("--photons", int, 20_000, "photons per source"),
-        ("--charge-epochs", float, 6.0, "passes over the recorded light for the charge"),
-        ("--time-epochs", float, 3.0, "passes over the recorded light for the times"),
+        ("--charge-epochs", float, 10.0, "passes over the recorded light for the charge"),
+        ("--time-epochs", float, 4.0, "passes over the recorded light for the times"),
         ("--reference-sources", int, 48, "sources of the independent simulation"),
         ("--reference-photons", int, 400_000, "photons per source of the independent simulation"),
         ("--seed", int, 1, "seed of all chance"),
@@ -78,6 +79,7 @@ def make(arguments: argparse.Namespace) -> int:
     settings = MakeSettings(
         ice=arguments.ice,
         n_sources=arguments.sources,
+        n_dust_sources=arguments.dust_sources,
         n_photons=arguments.photons,
         seed=arguments.seed,
         charge_epochs=arguments.charge_epochs,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -61,8 +61,10 @@ class MakeSettings:
     ----------
     ice : str
         Ice model.
-    n_sources, n_photons : int
-        Sources to train on, and photons per source.
+    n_sources, n_dust_sources : int
+        Sources to train on, everywhere and in and about the dust layer.
+    n_photons : int
+        Photons per source.
     seed : int
         Seed of simulation and training.
     charge_epochs, time_epochs : float
@@ -74,11 +76,12 @@ class MakeSettings:
     """
 
     ice: str = "spice_bfr-v2"
-    n_sources: int = 8192
+    n_sources: int = 4096
+    n_dust_sources: int = 2048
     n_photons: int = 20_000
     seed: int = 1
-    charge_epochs: float = 6.0
-    time_epochs: float = 3.0
+    charge_epochs: float = 10.0
+    time_epochs: float = 4.0
     n_reference: int = 48
     reference_photons: int = 400_000
     n_threads: int | None = None
@@ -127,16 +130,16 @@ def make_light_model(
             wanted="pip install 'skymap-scanner[train]'",
         ) from error
     ice = IceModel.load(settings.ice)
-    production = ProductionSettings(
-        ice=settings.ice, n_photons=settings.n_photons, seed=settings.seed
-    )
-    paths = produce(
-        work_folder / "production",
-        production,
-        settings.n_sources,
-        n_threads=settings.n_threads,
-        report=lambda done, total: report("simulate", done, total),
-    )
+    paths: dict[Path, int] = {}
+    for production, n_sources in _productions(settings):
+        made = produce(
+            work_folder / production.region.replace(" ", "-"),
+            production,
+            n_sources,
+            n_threads=settings.n_threads,
+            report=_simulation_report(report, production.region),
+        )
+        paths |= dict.fromkeys(made, production.n_photons)
     emission = emission_table()
     tables = pair_tables(ice, emission)
     lightfall: list[Lightfall] = []
@@ -144,7 +147,7 @@ def make_light_model(
     def recorded() -> Lightfall:
         """Read the production once, and only when a network has to be trained."""
         if not lightfall:
-            lightfall.append(Lightfall(paths, ice, tables, settings.n_photons))
+            lightfall.append(Lightfall(paths, ice, tables))
         return lightfall[0]
 
     fits = {
@@ -153,7 +156,7 @@ def make_light_model(
             n_epochs=settings.time_epochs, batch=8192, rate=3e-3, clip=5.0, seed=settings.seed
         ),
     }
-    trained = asdict(production) | {"n_sources": settings.n_sources}
+    trained = [asdict(kind) | {"n_sources": n} for kind, n in _productions(settings)]
     charge = _stage(
         work_folder,
         "charge",
@@ -164,15 +167,15 @@ def make_light_model(
     time = _stage(
         work_folder,
         "time",
-        trained | {"charge": asdict(fits["charge"])},
+        trained,
         fits["time"],
-        lambda: train_times(recorded(), charge, fits["time"], _stage_report(report, "train times")),
+        lambda: train_times(recorded(), fits["time"], _stage_report(report, "train times")),
     )
     card: dict[str, Any] = {
         "ice": settings.ice,
         "made": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "version": skymap_scanner.__version__,
-        "production": trained | {"total_photons": settings.n_sources * settings.n_photons},
+        "production": trained,
         "training": {name: asdict(fit) for name, fit in fits.items()},
     }
     model = LightModel(Weights(card, emission, charge, time))
@@ -181,12 +184,29 @@ def make_light_model(
     return card
 
 
+def _productions(settings: MakeSettings) -> list[tuple[ProductionSettings, int]]:
+    """Return what to simulate, with numbers of sources.
+
+    Light that left the dust layer is rare and hard to learn: it gets sources of its own, with less
+    of the absorption sampled.
+    """
+    everywhere = ProductionSettings(
+        ice=settings.ice, n_photons=settings.n_photons, seed=settings.seed
+    )
+    dust = replace(everywhere, seed=settings.seed + 1, kill=0.3, region="dust layer")
+    return [(everywhere, settings.n_sources), (dust, settings.n_dust_sources)]
+
+
+def _simulation_report(report: Report, region: str) -> Callable[[int, int], None]:
+    return lambda done, total: report(f"simulate sources {region} (32 each)", done, total)
+
+
 def _stage_report(report: Report, stage: str) -> Callable[[int, int, float], None]:
     return lambda done, total, loss: report(stage, done, total, f"loss {loss:.4f}")
 
 
 def _stage(
-    folder: Path, name: str, made_of: dict[str, Any], fit: Fit, train: Callable[[], Layers]
+    folder: Path, name: str, made_of: list[dict[str, Any]], fit: Fit, train: Callable[[], Layers]
 ) -> Layers:
     """Return a network, trained now or by an earlier run with the same settings."""
     path = folder / f"{name}.npz"

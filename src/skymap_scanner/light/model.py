@@ -148,7 +148,7 @@ class LightModel:
         ----------
         L. Rädel and C. Wiebusch, Astropart. Phys. 44 (2013) 102: photons per energy.
         """
-        pairs, shape = self._pairs(source_xyz, source_direction, om_xyz)
+        pairs, shape = self.pairs(source_xyz, source_direction, om_xyz)
         efficiency = np.asarray(om_efficiency, dtype=np.float64)
         if not np.all((efficiency >= 0.0) & np.isfinite(efficiency)):
             raise UsageError(
@@ -269,7 +269,7 @@ class LightModel:
         UsageError
             As for `expected_charge`.
         """
-        pairs, shape = self._pairs(source_xyz, source_direction, om_xyz)
+        pairs, shape = self.pairs(source_xyz, source_direction, om_xyz)
         return quantile(self._raw(pairs), rng).reshape(shape)
 
     def _mixtures(
@@ -281,7 +281,7 @@ class LightModel:
         softening: float,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, ...], FloatArray]:
         """Return raw mixtures, logarithms of times, the pairs' shape, and delays."""
-        pairs, shape = self._pairs(source_xyz, source_direction, om_xyz)
+        pairs, shape = self.pairs(source_xyz, source_direction, om_xyz)
         delay = np.atleast_1d(np.asarray(times, dtype=np.float64))
         if np.isnan(delay).any() or not 0.0 <= softening < np.inf:
             raise UsageError("illegal times", found="NaN or a negative softening", wanted="numbers")
@@ -308,7 +308,7 @@ class LightModel:
             om_inputs(z_om, self.tables),
         )
 
-    def _pairs(
+    def pairs(
         self, source_xyz: ArrayLike, source_direction: ArrayLike, om_xyz: ArrayLike
     ) -> tuple[Pairs, tuple[int, ...]]:
         """Check positions and directions and pair them as numpy broadcasts."""

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from skymap_scanner.light.medium import Medium
     from skymap_scanner.units import FloatArray
 
-__all__ = ["ProductionSettings", "Sources", "draw_sources", "produce"]
+__all__ = ["REGIONS", "ProductionSettings", "Sources", "draw_sources", "produce"]
 
-#: Heights of sources [m]; four of five lie between the inner two.
-_Z_NODES: Final = np.array([-800.0, -620.0, 620.0, 800.0])
-_Z_QUANTILES: Final = np.array([0.0, 0.1, 0.9, 1.0])
+#: Where sources are: heights [m] between which they are uniform, and quantiles of these heights.
+REGIONS: Final = {
+    "everywhere": ((-800.0, -620.0, 620.0, 800.0), (0.0, 0.1, 0.9, 1.0)),
+    "dust layer": ((-280.0, 120.0), (0.0, 1.0)),
+}
 #: Sources lie in a disc of this radius [m]: beyond the outermost strings, where tilt is known.
 _DISC_RADIUS: Final = 600.0
 #: Sources per file.
@@ -58,12 +60,15 @@ class ProductionSettings:
         Fraction of absorption that is sampled.
     seed : int
         Seed of places, directions and photons.
+    region : str
+        One of `REGIONS`.
     """
 
     ice: str = "spice_bfr-v2"
     n_photons: int = 20_000
     kill: float = 0.4
     seed: int = 1
+    region: str = "everywhere"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +79,7 @@ class Sources:
     direction: FloatArray
 
 
-def draw_sources(first: int, n: int, seed: int) -> Sources:
+def draw_sources(first: int, n: int, seed: int, region: str = "everywhere") -> Sources:
     """Return sources number `first` to ``first + n - 1`` of an endless sequence.
 
     Parameters
@@ -83,6 +88,8 @@ def draw_sources(first: int, n: int, seed: int) -> Sources:
         Where to start and how many.
     seed : int
         Seed of the sequence.
+    region : str
+        One of `REGIONS`.
 
     Returns
     -------
@@ -92,6 +99,7 @@ def draw_sources(first: int, n: int, seed: int) -> Sources:
     if first:  # scipy cannot go forward by nothing
         sequence.fast_forward(first)
     u = sequence.random(n)
+    heights, quantiles = REGIONS[region]
     radius, angle = _DISC_RADIUS * np.sqrt(u[:, 0]), 2.0 * np.pi * u[:, 1]
     cos, azimuth = 2.0 * u[:, 3] - 1.0, 2.0 * np.pi * u[:, 4]
     sin = np.sqrt(1.0 - cos**2)
@@ -100,7 +108,7 @@ def draw_sources(first: int, n: int, seed: int) -> Sources:
             [
                 radius * np.cos(angle),
                 radius * np.sin(angle),
-                np.interp(u[:, 2], _Z_QUANTILES, _Z_NODES),
+                np.interp(u[:, 2], quantiles, heights),
             ],
             axis=1,
         ),
@@ -179,7 +187,7 @@ def _claim(folder: Path, settings: ProductionSettings) -> None:
 
 
 def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: Medium) -> None:
-    sources = draw_sources(number * CHUNK, CHUNK, settings.seed)
+    sources = draw_sources(number * CHUNK, CHUNK, settings.seed, settings.region)
     columns: dict[str, list[NDArray[Any]]] = {
         name: [] for name in ("source", "cell", "total", "squared", "place", "delay")
     }
