@@ -37,7 +37,8 @@ _PART: Final = 20_000
 MIN_PHOTONS: Final = 10 * _MIN_PARTS
 #: Fraction of absorption that is sampled; the rest is a weight.
 _KILL: Final = 0.4
-#: Sets these random numbers apart from those that models are trained on and validated with.
+#: Sets these random numbers apart from those that models are trained on and validated with, whose
+#: seeds are two and three numbers; numbers that are not there count as zeros.
 _STREAM: Final = 20_541
 
 
@@ -113,7 +114,7 @@ def simulate_spots(
     with ThreadPoolExecutor(n_threads) as pool:
         futures = [
             [
-                pool.submit(_follow, spot, medium, n_each, (seed, _STREAM, number, part))
+                pool.submit(_follow, spot, medium, n_each, (seed, _STREAM, number + 1, part + 1))
                 for part in range(n_parts)
             ]
             for number, spot in enumerate(spots)
