@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +31,13 @@ __all__ = ["VERSION", "Weights", "read_weights", "write_weights"]
 #: Version of the file format and of what the networks' inputs mean.
 VERSION: Final = 1
 _EMISSION: Final = "emission"
+#: Shape of that table.
+_EMISSION_SHAPE: Final = (2049, 3)
+#: What damaged archives and headers of arrays make numpy raise.
+_DAMAGE: Final = (
+    OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError, SyntaxError,
+    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, tokenize.TokenError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,9 +89,10 @@ def read_weights(path: Path) -> Weights:
         When it is no such file, of another version, truncated, or its numbers make no sense.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # numpy leaves a file open that it is given by name and that is no archive.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             contents = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except _DAMAGE as error:
         raise FormatError(
             "not a light model, or damaged",
             file=str(path),
@@ -104,6 +114,13 @@ def read_weights(path: Path) -> Weights:
         raise FormatError(
             "light model without all of its parts", file=str(path), found=str(error)
         ) from error
+    if emission.shape != _EMISSION_SHAPE:
+        raise FormatError(
+            "table of emission of another shape",
+            file=str(path),
+            found=str(emission.shape),
+            wanted=str(_EMISSION_SHAPE),
+        )
     _check_shapes(charge, 1, path)
     _check_shapes(time, 12, path)
     return Weights(card, emission, charge, time)
