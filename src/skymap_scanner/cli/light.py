@@ -1,10 +1,10 @@
-"""Light in ice: ``plot`` draws a light model, with a simulation of photons beside it."""
+"""Light in ice: ``plot`` draws a light model beside simulated photons, ``make`` makes one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from skymap_scanner.cli import light_plot
+from skymap_scanner.cli import light_make, light_plot
 from skymap_scanner.server.exits import PROGRAM, OneLineParser, run_program
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class _Module(Protocol):
 #: name -> module and what it does with the arguments, in the order of the help.
 _ACTIONS: dict[str, tuple[_Module, Callable[[argparse.Namespace], int]]] = {
     "plot": (light_plot, light_plot.plot),
+    "make": (light_make, light_make.make),
 }
 
 
