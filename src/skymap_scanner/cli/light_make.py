@@ -90,7 +90,7 @@ def make(arguments: argparse.Namespace) -> int:
     )
     card = make_light_model(arguments.work_dir, arguments.output, settings, ProgressLine())
     if arguments.json:
-        print(json.dumps(card))
+        print(json.dumps(card, allow_nan=False))
     else:
         print(f"{arguments.output}: light in {card['ice']}")
         for line in agreement_lines(card["validation"]):
@@ -104,12 +104,16 @@ def agreement_lines(validation: dict[str, Any]) -> list[str]:
     lines += [
         f"{row['r_low']:>4.0f}-{row['r_high']:<4.0f} {'dust' if row['is_dust'] else 'clean':>6} "
         f"{row['n_cells']:>7} {100 * row['bias']:>+6.1f}% {100 * row['scatter']:>7.1f}% "
-        f"{row['time_distance']:>12.3f}"
+        f"{_number(row['time_distance']):>12}"
         for row in validation["agreement"]
     ]
     flow = validation["flow_ratio"]
     lines.append(
         "charge along over across the flow at 150-250 m, model over simulation: "
-        f"{flow['model_over_simulation']:.3f} +- {flow['error']:.3f}"
+        f"{_number(flow['model_over_simulation'])} +- {_number(flow['error'])}"
     )
     return lines
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

@@ -89,7 +89,8 @@ class MakeSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and not 0 < value < 1e12:
+            least = 0 if field.name == "seed" else 1e-9
+            if isinstance(value, int | float) and not least <= value < 1e12:
                 raise UsageError(
                     "illegal value", place=field.name, found=value, wanted="a positive number"
                 )
@@ -250,6 +251,13 @@ def _validate(
     return {
         "n_sources": settings.n_reference,
         "n_photons": settings.reference_photons,
-        "agreement": [asdict(row) for row in agreements],
-        "flow_ratio": {"model_over_simulation": along, "error": error},
+        "agreement": [
+            {name: _or_none(value) for name, value in asdict(row).items()} for row in agreements
+        ],
+        "flow_ratio": {"model_over_simulation": _or_none(along), "error": _or_none(error)},
     }
+
+
+def _or_none(value: float) -> float | None:
+    """Return None for what statistics did not suffice for."""
+    return None if isinstance(value, float) and not np.isfinite(value) else value
