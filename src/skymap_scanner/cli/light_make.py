@@ -40,9 +40,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ice", default="spice_bfr-v2", help="ice model (default: %(default)s)")
     numbers: tuple[tuple[str, type, int | float, str], ...] = (
-        ("--sources", int, 4096, "sources of light to train on, everywhere"),
-        ("--dust-sources", int, 2048, "further sources in and about the dust layer"),
-        ("--photons", int, 20_000, "photons per source"),
+        ("--sources", int, 8192, "sources of light to train on"),
+        ("--photons", int, 5_000, "photons per source"),
         ("--charge-epochs", float, 10.0, "passes over the recorded light for the charge"),
         ("--time-epochs", float, 4.0, "passes over the recorded light for the times"),
         ("--reference-sources", int, 48, "sources of the independent simulation"),
@@ -79,7 +78,6 @@ def make(arguments: argparse.Namespace) -> int:
     settings = MakeSettings(
         ice=arguments.ice,
         n_sources=arguments.sources,
-        n_dust_sources=arguments.dust_sources,
         n_photons=arguments.photons,
         seed=arguments.seed,
         charge_epochs=arguments.charge_epochs,

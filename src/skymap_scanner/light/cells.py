@@ -65,10 +65,11 @@ _R_START: Final = np.maximum(
     0,
 )
 _COS_STEP: Final = 256.0
-_COS_START: Final = np.maximum(
+_COS_START: Final = np.clip(
     np.searchsorted(COS_EDGES, np.arange(int(2 * _COS_STEP) + 2) / _COS_STEP - 1.0, side="right")
     - 1,
     0,
+    N_COS - 1,  # a cosine of exactly 1 lies in the last range, too
 )
 _R_FIRST, _R_LAST = float(R_EDGES[0]), float(R_EDGES[-1])
 

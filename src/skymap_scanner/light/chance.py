@@ -12,7 +12,7 @@ References
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["circle_point", "make_state", "normal_pair", "uniform"]
 
+#: Largest number below 1.
+_LARGEST: Final = 1.0 - 2.0**-53
+
 
 def make_state(*entropy: int) -> NDArray[np.uint64]:
     """Return the state of a generator.
@@ -30,7 +33,8 @@ def make_state(*entropy: int) -> NDArray[np.uint64]:
     Parameters
     ----------
     *entropy : int
-        Any non-negative numbers; different ones give independent streams.
+        Numbers from 0 to 2^32 - 1; different ones give independent streams, as long as there are
+        equally many (zeros at the end do not count).
 
     Returns
     -------
@@ -41,7 +45,7 @@ def make_state(*entropy: int) -> NDArray[np.uint64]:
 
 @kernel
 def uniform(state: NDArray[np.uint64]) -> float:
-    """Return the next number in (0, 1): never 0, so that its logarithm is finite."""
+    """Return the next number in (0, 1): never 0, so that its logarithm is finite, and never 1."""
     result = state[0] + state[3]
     shifted = state[1] << np.uint64(17)
     state[2] ^= state[0]
@@ -50,7 +54,8 @@ def uniform(state: NDArray[np.uint64]) -> float:
     state[0] ^= state[3]
     state[2] ^= shifted
     state[3] = (state[3] << np.uint64(45)) | (state[3] >> np.uint64(19))
-    return (np.float64(result >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
+    value = (np.float64(result >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
+    return min(value, _LARGEST)  # 2^53 - 1/2 rounds up
 
 
 @kernel

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -61,10 +61,8 @@ class MakeSettings:
     ----------
     ice : str
         Ice model.
-    n_sources, n_dust_sources : int
-        Sources to train on, everywhere and in and about the dust layer.
-    n_photons : int
-        Photons per source.
+    n_sources, n_photons : int
+        Sources to train on, and photons per source.
     seed : int
         Seed of simulation and training.
     charge_epochs, time_epochs : float
@@ -76,9 +74,8 @@ class MakeSettings:
     """
 
     ice: str = "spice_bfr-v2"
-    n_sources: int = 4096
-    n_dust_sources: int = 2048
-    n_photons: int = 20_000
+    n_sources: int = 8192
+    n_photons: int = 5_000
     seed: int = 1
     charge_epochs: float = 10.0
     time_epochs: float = 4.0
@@ -131,16 +128,17 @@ def make_light_model(
             wanted="pip install 'skymap-scanner[train]'",
         ) from error
     ice = IceModel.load(settings.ice)
-    paths: dict[Path, int] = {}
-    for production, n_sources in _productions(settings):
-        made = produce(
-            work_folder / production.region.replace(" ", "-"),
-            production,
-            n_sources,
-            n_threads=settings.n_threads,
-            report=_simulation_report(report, production.region),
-        )
-        paths |= dict.fromkeys(made, production.n_photons)
+    production = ProductionSettings(
+        ice=settings.ice, n_photons=settings.n_photons, seed=settings.seed
+    )
+    made = produce(
+        work_folder / "production",
+        production,
+        settings.n_sources,
+        n_threads=settings.n_threads,
+        report=lambda done, total: report("simulate sources (32 each)", done, total),
+    )
+    paths = dict.fromkeys(made, production.n_photons)
     emission = emission_table()
     tables = pair_tables(ice, emission)
     lightfall: list[Lightfall] = []
@@ -157,7 +155,7 @@ def make_light_model(
             n_epochs=settings.time_epochs, batch=8192, rate=3e-3, clip=5.0, seed=settings.seed
         ),
     }
-    trained = [asdict(kind) | {"n_sources": n} for kind, n in _productions(settings)]
+    trained = asdict(production) | {"n_sources": settings.n_sources}
     charge = _stage(
         work_folder,
         "charge",
@@ -185,29 +183,12 @@ def make_light_model(
     return card
 
 
-def _productions(settings: MakeSettings) -> list[tuple[ProductionSettings, int]]:
-    """Return what to simulate, with numbers of sources.
-
-    Light that left the dust layer is rare and hard to learn: it gets sources of its own, with less
-    of the absorption sampled.
-    """
-    everywhere = ProductionSettings(
-        ice=settings.ice, n_photons=settings.n_photons, seed=settings.seed
-    )
-    dust = replace(everywhere, seed=settings.seed + 1, kill=0.3, region="dust layer")
-    return [(everywhere, settings.n_sources), (dust, settings.n_dust_sources)]
-
-
-def _simulation_report(report: Report, region: str) -> Callable[[int, int], None]:
-    return lambda done, total: report(f"simulate sources {region} (32 each)", done, total)
-
-
 def _stage_report(report: Report, stage: str) -> Callable[[int, int, float], None]:
     return lambda done, total, loss: report(stage, done, total, f"loss {loss:.4f}")
 
 
 def _stage(
-    folder: Path, name: str, made_of: list[dict[str, Any]], fit: Fit, train: Callable[[], Layers]
+    folder: Path, name: str, made_of: dict[str, Any], fit: Fit, train: Callable[[], Layers]
 ) -> Layers:
     """Return a network, trained now or by an earlier run with the same settings."""
     path = folder / f"{name}.npz"
@@ -259,5 +240,5 @@ def _validate(
 
 
 def _or_none(value: float) -> float | None:
-    """Return None for what statistics did not suffice for."""
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    """Return None for what statistics did not suffice for; other figures as they are."""
+    return None if np.isnan(value) else value

@@ -21,7 +21,7 @@ from skymap_scanner.exceptions import UsageError
 from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.medium import make_medium
-from skymap_scanner.light.propagation import propagate
+from skymap_scanner.light.propagation import SHELLS, choose_splits, propagate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
     from skymap_scanner.light.medium import Medium
     from skymap_scanner.units import FloatArray
 
-__all__ = ["REGIONS", "ProductionSettings", "Sources", "draw_sources", "produce"]
+__all__ = ["ProductionSettings", "Sources", "draw_sources", "produce"]
 
-#: Where sources are: heights [m] between which they are uniform, and quantiles of these heights.
-REGIONS: Final = {
-    "everywhere": ((-800.0, -620.0, 620.0, 800.0), (0.0, 0.1, 0.9, 1.0)),
-    "dust layer": ((-280.0, 120.0), (0.0, 1.0)),
-}
+#: Heights between which sources are uniform [m], and quantiles of these heights: more of them in
+#: and about the dust layer, where the light is hardest to learn.
+_Z_NODES: Final = (-800.0, -620.0, -280.0, 120.0, 620.0, 800.0)
+_Z_QUANTILES: Final = (0.0, 0.07, 0.32, 0.68, 0.93, 1.0)
 #: Sources lie in a disc of this radius [m]: beyond the outermost strings, where tilt is known.
 _DISC_RADIUS: Final = 600.0
 #: Sources per file.
@@ -60,15 +59,12 @@ class ProductionSettings:
         Fraction of absorption that is sampled.
     seed : int
         Seed of places, directions and photons.
-    region : str
-        One of `REGIONS`.
     """
 
     ice: str = "spice_bfr-v2"
-    n_photons: int = 20_000
-    kill: float = 0.4
+    n_photons: int = 5_000
+    kill: float = 0.5
     seed: int = 1
-    region: str = "everywhere"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +75,7 @@ class Sources:
     direction: FloatArray
 
 
-def draw_sources(first: int, n: int, seed: int, region: str = "everywhere") -> Sources:
+def draw_sources(first: int, n: int, seed: int) -> Sources:
     """Return sources number `first` to ``first + n - 1`` of an endless sequence.
 
     Parameters
@@ -88,8 +84,6 @@ def draw_sources(first: int, n: int, seed: int, region: str = "everywhere") -> S
         Where to start and how many.
     seed : int
         Seed of the sequence.
-    region : str
-        One of `REGIONS`.
 
     Returns
     -------
@@ -99,7 +93,6 @@ def draw_sources(first: int, n: int, seed: int, region: str = "everywhere") -> S
     if first:  # scipy cannot go forward by nothing
         sequence.fast_forward(first)
     u = sequence.random(n)
-    heights, quantiles = REGIONS[region]
     radius, angle = _DISC_RADIUS * np.sqrt(u[:, 0]), 2.0 * np.pi * u[:, 1]
     cos, azimuth = 2.0 * u[:, 3] - 1.0, 2.0 * np.pi * u[:, 4]
     sin = np.sqrt(1.0 - cos**2)
@@ -108,7 +101,7 @@ def draw_sources(first: int, n: int, seed: int, region: str = "everywhere") -> S
             [
                 radius * np.cos(angle),
                 radius * np.sin(angle),
-                np.interp(u[:, 2], quantiles, heights),
+                np.interp(u[:, 2], _Z_QUANTILES, _Z_NODES),
             ],
             axis=1,
         ),
@@ -187,18 +180,21 @@ def _claim(folder: Path, settings: ProductionSettings) -> None:
 
 
 def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: Medium) -> None:
-    sources = draw_sources(number * CHUNK, CHUNK, settings.seed, settings.region)
+    sources = draw_sources(number * CHUNK, CHUNK, settings.seed)
     columns: dict[str, list[NDArray[Any]]] = {
         name: [] for name in ("source", "cell", "total", "squared", "place", "delay")
     }
+    splits = np.empty((CHUNK, SHELLS.size), np.int64)
     for k in range(CHUNK):
+        seed = (settings.seed, number * CHUNK + k)
+        source = sources.xyz[k], sources.direction[k], medium
+        splits[k] = choose_splits(*source, seed=(*seed, 1), kill=settings.kill)
         record = propagate(
-            sources.xyz[k],
-            sources.direction[k],
-            medium,
+            *source,
             n_photons=settings.n_photons,
-            seed=(settings.seed, number * CHUNK + k),
+            seed=(*seed, 2),
             kill=settings.kill,
+            splits=splits[k],
         )
         cell = np.flatnonzero(record.total > 0)
         columns["source"].append(np.full(cell.size, k))
@@ -210,6 +206,6 @@ def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: M
         for name, parts in columns.items()
     }
     buffer = io.BytesIO()
-    arrays |= {"xyz": sources.xyz, "direction": sources.direction}
+    arrays |= {"xyz": sources.xyz, "direction": sources.direction, "splits": splits}
     np.savez(buffer, allow_pickle=False, **arrays)
     write_bytes_atomically(path, buffer.getvalue())

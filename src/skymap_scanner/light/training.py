@@ -29,6 +29,7 @@ from skymap_scanner.light.cells import (
     N_CELLS,
     N_COS,
     N_R,
+    R_EDGES,
     axis_frame,
     cell_points,
 )
@@ -43,7 +44,7 @@ from skymap_scanner.light.inputs import (
 )
 from skymap_scanner.light.mixture import LOG_WIDTHS, N_COMPONENTS
 from skymap_scanner.light.network import Layers
-from skymap_scanner.light.propagation import TIME_OFFSET
+from skymap_scanner.light.propagation import SHELLS, TIME_OFFSET
 from skymap_scanner.light.trained_volume import OM_Z
 
 if TYPE_CHECKING:
@@ -131,8 +132,12 @@ class Lightfall:
         self.total, self.place, self.delay = columns["total"], columns["place"], columns["delay"]
         ring = columns["cell"] // (N_AZIMUTH * N_COS)
         typical = columns["squared"] / columns["total"]
-        #: Size of a typical score per ring of distance [m].
-        self.score = np.array([np.median(typical[ring == k]) for k in range(N_R)])
+        copies = _copies(columns["splits"])
+        source = columns["source"].astype(np.int64)
+        typical = typical * copies[source, ring]
+        per_ring = np.array([np.median(typical[ring == k]) for k in range(N_R)])
+        #: Size of a typical score [m] per source and ring of distance.
+        self.score = per_ring / copies
         self.source = np.column_stack([self.xyz, ice.effective_z(self.xyz)])
         self.source_in = source_inputs(self.source[:, 3], self.direction, tables)
 
@@ -158,6 +163,13 @@ class Lightfall:
         local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
         relative = np.einsum("nk,nkj->nj", local, self.frames[source])
         return np.asarray(self.xyz[source] + r[:, None] * relative)
+
+
+def _copies(splits: IntArray) -> FloatArray:
+    """Return how many copies of a photon there are in each ring, shape (n_source, n_r)."""
+    made = np.cumprod(np.column_stack([np.ones(len(splits)), splits]), axis=1)
+    middle = 0.5 * (R_EDGES[1:] + R_EDGES[:-1])
+    return np.asarray(made[:, np.searchsorted(SHELLS, middle)])
 
 
 def _is_inside(om_xyz: FloatArray) -> NDArray[np.float32]:
@@ -303,7 +315,7 @@ def train_charge(
     def losses() -> Iterator[torch.Tensor]:
         for slot in _batches(light.record.size, fit, rng):
             source, cell = slot // N_CELLS, slot % N_CELLS
-            score = light.score[cell // (N_AZIMUTH * N_COS)]
+            score = light.score[source, cell // (N_AZIMUTH * N_COS)]
             exposure = torch.from_numpy(
                 (light.n_photons[source] * CELL_VOLUMES[cell] / score).astype(np.float32)
             )
@@ -412,7 +424,7 @@ def _time_weights(
     """Return weights that make the recorded delays an unbiased sample."""
     slot = light.slot[record]
     source, cell = slot // N_CELLS, slot % N_CELLS
-    score = light.score[cell // (N_AZIMUTH * N_COS)]
+    score = light.score[source, cell // (N_AZIMUTH * N_COS)]
     expected = light.n_photons[source] * CELL_VOLUMES[cell] * np.exp(log_fluence) / score
     return np.asarray(light.total[record] / score / (1.0 + expected), dtype=np.float32)
 
