@@ -56,8 +56,8 @@ MAX_DISTANCE: Final = 480.0
 #: Heights of ends in untilted layers are kept in this range: above and below is no ice we know.
 _Z_RANGE: Final = (-830.0, 830.0)
 N_PAIR_INPUTS: Final = 18
-N_SOURCE_INPUTS: Final = 7
-N_OM_INPUTS: Final = 5
+N_SOURCE_INPUTS: Final = 15
+N_OM_INPUTS: Final = 13
 
 #: Nodes of the table of emission in the cosine to the source's axis.
 _N_EMISSION: Final = 2049
@@ -67,7 +67,12 @@ _BLUR_DEG: Final = (0.0, 8.0, 25.0)
 _EMISSION_STEP_DEG: Final = 0.5
 #: Windows of height around an end: lower and upper limit [m], 0 for scattering, 1 for absorption.
 _WINDOWS: Final = np.array(
-    [(-12.0, 12.0, 0.0), (12.0, 50.0, 0.0), (-50.0, -12.0, 0.0), (-30.0, 30.0, 1.0)]
+    [
+        *[(low, high, 0.0) for low, high in ((-12, 12), (12, 50), (-50, -12), (50, 120))],
+        (-120.0, -50.0, 0.0),
+        *[(low, high, 1.0) for low, high in ((-30, 30), (-12, 12), (12, 50), (-50, -12))],
+        *[(low, high, 1.0) for low, high in ((50, 120), (-120, -50))],
+    ]
 )
 #: Added to logarithms of scattering and absorption, to have them around zero.
 _CENTRES: Final = (3.5, 4.7)
@@ -203,28 +208,30 @@ def source_inputs(z: FloatArray, direction: FloatArray, tables: PairTables) -> F
 
     Returns
     -------
-    ndarray of float32, shape (n, 7)
+    ndarray of float32, shape (n, 15)
     """
     flow_x, flow_y = tables.flow
     along = direction[:, 0] * flow_x + direction[:, 1] * flow_y
     across = direction[:, 1] * flow_x - direction[:, 0] * flow_y
     inputs = np.empty((z.size, N_SOURCE_INPUTS), np.float32)
     _fill_windows(z, tables, inputs)
-    inputs[:, 5] = direction[:, 2]
-    inputs[:, 6] = along**2 - across**2
+    inputs[:, 12] = direction[:, 2]
+    inputs[:, 13] = along**2 - across**2
+    inputs[:, 14] = direction[:, 2] ** 2
     return inputs
 
 
 def om_inputs(z: FloatArray, tables: PairTables) -> Float32Array:
-    """Return the inputs of modules alone, shape (n, 5); `z` [m] in untilted layers."""
+    """Return the inputs of modules alone, shape (n, 13); `z` [m] in untilted layers."""
     inputs = np.empty((z.size, N_OM_INPUTS), np.float32)
     _fill_windows(z, tables, inputs)
+    inputs[:, 12] = inputs[:, 11] ** 2
     return inputs
 
 
 @fast_kernel
 def _fill_windows(z: FloatArray, tables: PairTables, inputs: Float32Array) -> None:
-    """Fill the first 5 columns: logarithms of averages around some heights, and the heights."""
+    """Fill the first 12 columns: logarithms of averages around some heights, and the heights."""
     for row in range(z.size):
         height = min(max(z[row], _Z_RANGE[0]), _Z_RANGE[1])
         for k in range(_WINDOWS.shape[0]):
@@ -232,7 +239,7 @@ def _fill_windows(z: FloatArray, tables: PairTables, inputs: Float32Array) -> No
             upper = _cumulative(height + high, tables)[int(column)]
             lower = _cumulative(height + low, tables)[int(column)]
             inputs[row, k] = math.log((upper - lower) / (high - low)) + _CENTRES[int(column)]
-        inputs[row, 4] = height / 500.0
+        inputs[row, 11] = height / 500.0
 
 
 @fast_kernel
