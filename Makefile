@@ -7,7 +7,7 @@ EVENT ?= examples/simulated_track.json
 OUTPUT ?= scan-output
 PYTEST_OPTIONS ?= -n auto --dist loadfile
 
-.PHONY: scan test lint bench docs pictures clean skyreader-env
+.PHONY: scan test lint bench docs pictures clean skyreader-env train-env
 
 scan: $(VENV)/.runtime  ## set up, scan EVENT with all cores, write the map and pictures to OUTPUT
 	$(BIN)/skymap-scanner scan "$(EVENT)" --output-dir "$(OUTPUT)"
@@ -36,6 +36,8 @@ pictures: $(VENV)/.runtime  ## the pictures in README and docs, from the example
 	$(BIN)/skymap-scanner scan examples/simulated_track.json --output-dir "$(OUTPUT)"
 	cp "$(OUTPUT)"/run00000001.evt000000000001.neutrino_8_64_512_zoom.png docs/pictures/example_zoom.png
 
+train-env: $(VENV)/.train  ## torch, for `skymap-scanner light make` and its test
+
 skyreader-env: .venv-skyreader/.ready  ## an environment of its own for icecube-skyreader, which needs pandas < 3
 
 clean:  ## remove environments, caches and built files, never results
@@ -51,7 +53,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.toml | $(BIN)/python
+$(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.train: $(VENV)/.%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[$*]"
 	touch $@ $(VENV)/.runtime
 

@@ -1,8 +1,8 @@
-"""Make a light model from the optical properties of the ice: simulate photons, train two small
-networks on them, compare with an independent simulation, write the weights with their card.
+"""Make a light model from the optical properties of the ice.
 
-Needs torch (pip install 'skymap-scanner[train]'). A run that was stopped goes on where it was when
-it is started again with the same work folder.
+Simulates photons, trains two small networks on them, compares with an independent simulation, and
+writes the weights with their card. Needs torch (pip install 'skymap-scanner[train]'). A run that
+was stopped goes on where it was when it is started again with the same work folder.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ice", default="spice_bfr-v2", help="ice model (default: %(default)s)")
     numbers: tuple[tuple[str, type, int | float, str], ...] = (
         ("--sources", int, 8192, "sources of light to train on"),
-        ("--photons", int, 20_000, "photons per source"),
-        ("--charge-epochs", float, 6.0, "passes over the recorded light for the charge"),
-        ("--time-epochs", float, 3.0, "passes over the recorded light for the times"),
+        ("--photons", int, 5_000, "photons per source"),
+        ("--charge-epochs", float, 10.0, "passes over the recorded light for the charge"),
+        ("--time-epochs", float, 4.0, "passes over the recorded light for the times"),
         ("--reference-sources", int, 48, "sources of the independent simulation"),
         ("--reference-photons", int, 400_000, "photons per source of the independent simulation"),
         ("--seed", int, 1, "seed of all chance"),
@@ -88,7 +88,7 @@ def make(arguments: argparse.Namespace) -> int:
     )
     card = make_light_model(arguments.work_dir, arguments.output, settings, ProgressLine())
     if arguments.json:
-        print(json.dumps(card))
+        print(json.dumps(card, allow_nan=False))
     else:
         print(f"{arguments.output}: light in {card['ice']}")
         for line in agreement_lines(card["validation"]):
@@ -102,12 +102,16 @@ def agreement_lines(validation: dict[str, Any]) -> list[str]:
     lines += [
         f"{row['r_low']:>4.0f}-{row['r_high']:<4.0f} {'dust' if row['is_dust'] else 'clean':>6} "
         f"{row['n_cells']:>7} {100 * row['bias']:>+6.1f}% {100 * row['scatter']:>7.1f}% "
-        f"{row['time_distance']:>12.3f}"
+        f"{_number(row['time_distance']):>12}"
         for row in validation["agreement"]
     ]
     flow = validation["flow_ratio"]
     lines.append(
         "charge along over across the flow at 150-250 m, model over simulation: "
-        f"{flow['model_over_simulation']:.3f} +- {flow['error']:.3f}"
+        f"{_number(flow['model_over_simulation'])} +- {_number(flow['error'])}"
     )
     return lines
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

@@ -37,6 +37,7 @@ SUBCOMMANDS: dict[str, SubCommand] = {
     "info": SubCommand("skymap_scanner.cli.info", "show what an event file holds"),
     "event": SubCommand("skymap_scanner.cli.event", "draw an event in the detector"),
     "simulate": SubCommand("skymap_scanner.cli.simulate", "make a simulated event"),
+    "light": SubCommand("skymap_scanner.cli.light", "draw or make a model of light in ice"),
     "recos": SubCommand("skymap_scanner.cli.recos", "list the reconstructions and their options"),
     "env": SubCommand("skymap_scanner.cli.env", "list the environment variables and their values"),
 }

@@ -150,7 +150,7 @@ class LightModel:
         ----------
         L. Rädel and C. Wiebusch, Astropart. Phys. 44 (2013) 102: photons per energy.
         """
-        pairs, shape = self._pairs(source_xyz, source_direction, om_xyz)
+        pairs, shape = self.pairs(source_xyz, source_direction, om_xyz)
         efficiency = _numbers(om_efficiency, "om_efficiency")
         if not np.all((efficiency >= 0.0) & np.isfinite(efficiency)):
             raise UsageError(
@@ -271,7 +271,7 @@ class LightModel:
         UsageError
             As for `expected_charge`.
         """
-        pairs, shape = self._pairs(source_xyz, source_direction, om_xyz)
+        pairs, shape = self.pairs(source_xyz, source_direction, om_xyz)
         return quantile(self._raw(pairs), rng).reshape(shape)
 
     def _mixtures(
@@ -283,7 +283,7 @@ class LightModel:
         softening: float,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, ...], FloatArray]:
         """Return raw mixtures, logarithms of times, the pairs' shape, and delays."""
-        pairs, shape = self._pairs(source_xyz, source_direction, om_xyz, stacklevel=4)
+        pairs, shape = self.pairs(source_xyz, source_direction, om_xyz, stacklevel=4)
         delay = np.atleast_1d(_numbers(times, "edges or times"))
         if np.isnan(delay).any() or not 0.0 <= softening < np.inf:
             raise UsageError("illegal times", found="NaN or a negative softening", wanted="numbers")
@@ -310,7 +310,7 @@ class LightModel:
             om_inputs(z_om, self.tables),
         )
 
-    def _pairs(
+    def pairs(
         self,
         source_xyz: ArrayLike,
         source_direction: ArrayLike,

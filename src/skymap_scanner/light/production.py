@@ -21,7 +21,7 @@ from skymap_scanner.exceptions import UsageError
 from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.medium import make_medium
-from skymap_scanner.light.propagation import propagate
+from skymap_scanner.light.propagation import SHELLS, choose_splits, propagate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ProductionSettings", "Sources", "draw_sources", "produce"]
 
-#: Heights of sources [m]; four of five lie between the inner two.
-_Z_NODES: Final = np.array([-800.0, -620.0, 620.0, 800.0])
-_Z_QUANTILES: Final = np.array([0.0, 0.1, 0.9, 1.0])
+#: Heights between which sources are uniform [m], and quantiles of these heights: more of them in
+#: and about the dust layer, where the light is hardest to learn.
+_Z_NODES: Final = (-800.0, -620.0, -280.0, 120.0, 620.0, 800.0)
+_Z_QUANTILES: Final = (0.0, 0.07, 0.32, 0.68, 0.93, 1.0)
 #: Sources lie in a disc of this radius [m]: beyond the outermost strings, where tilt is known.
 _DISC_RADIUS: Final = 600.0
 #: Sources per file.
@@ -61,8 +62,8 @@ class ProductionSettings:
     """
 
     ice: str = "spice_bfr-v2"
-    n_photons: int = 20_000
-    kill: float = 0.4
+    n_photons: int = 5_000
+    kill: float = 0.5
     seed: int = 1
 
 
@@ -197,14 +198,17 @@ def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: M
     columns: dict[str, list[NDArray[Any]]] = {
         name: [] for name in ("source", "cell", "total", "squared", "place", "delay")
     }
+    splits = np.empty((CHUNK, SHELLS.size), np.int64)
     for k in range(CHUNK):
+        seed = (settings.seed, number * CHUNK + k)
+        source = sources.xyz[k], sources.direction[k], medium
+        splits[k] = choose_splits(*source, seed=(*seed, 1), kill=settings.kill)
         record = propagate(
-            sources.xyz[k],
-            sources.direction[k],
-            medium,
+            *source,
             n_photons=settings.n_photons,
-            seed=(settings.seed, number * CHUNK + k),
+            seed=(*seed, 2),
             kill=settings.kill,
+            splits=splits[k],
         )
         cell = np.flatnonzero(record.total > 0)
         columns["source"].append(np.full(cell.size, k))
@@ -216,6 +220,6 @@ def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: M
         for name, parts in columns.items()
     }
     buffer = io.BytesIO()
-    arrays |= {"xyz": sources.xyz, "direction": sources.direction}
+    arrays |= {"xyz": sources.xyz, "direction": sources.direction, "splits": splits}
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # names are ours
     write_bytes_atomically(path, buffer.getvalue())

@@ -34,8 +34,18 @@ if TYPE_CHECKING:
     from skymap_scanner.light.medium import Medium
     from skymap_scanner.units import FloatArray
 
-__all__ = ["MAX_TIME", "LightRecord", "propagate"]
+__all__ = ["MAX_TIME", "SHELLS", "LightRecord", "choose_splits", "propagate"]
 
+#: Distances from the source at which photons may be split [m].
+SHELLS: Final = np.array(
+    [20, 35, 50, 70, 90, 110, 130, 155, 180, 210, 240, 275, 310, 350, 390, 430.0]
+)
+#: Copies of one photon that wait at a time; a photon for which there is no room is not split.
+_MAX_COPIES: Final = 100_000
+#: Photons become at most this many copies at a shell.
+_MAX_SPLIT: Final = 6
+#: Photons, and rounds, to find out how many to split into.
+_PILOT, _ROUNDS = 200, 5
 #: Photons older than this are not followed any more [ns].
 MAX_TIME: Final = 12_000.0
 #: Histograms of delays have equal bins in the logarithm of delay plus this [ns].
@@ -47,6 +57,62 @@ _TIME_INVERSE_STEP: Final = 40.0 / (math.log(6000.0 + TIME_OFFSET) - math.log(TI
 #: Axes may be this far from unit length.
 _UNIT_TOLERANCE: Final = 1e-6
 _MAX_R2: Final = float((2.0 * R_EDGES[-1]) ** 2)
+
+
+def choose_splits(
+    source_xyz: FloatArray,
+    source_direction: FloatArray,
+    medium: Medium,
+    *,
+    seed: tuple[int, ...],
+    kill: float = 1.0,
+    share: float = 0.8,
+) -> NDArray[np.int64]:
+    """Find out by a few photons how many copies make up for those lost between shells.
+
+    Parameters
+    ----------
+    source_xyz, source_direction : ndarray, shape (3,)
+        Place [m] and axis (unit vector) of a point-like cascade.
+    medium : Medium
+        The ice.
+    seed : tuple of int
+        Seed of all chance.
+    kill : float
+        Fraction of absorption that is sampled.
+    share : float
+        Photons that should cross a shell for each that crossed the one before.
+
+    Returns
+    -------
+    ndarray of int, shape (n_shells,)
+        Copies at each of `SHELLS`.
+    """
+    splits = np.ones(SHELLS.size, np.int64)
+    unused = np.zeros(N_CELLS), np.zeros(N_CELLS), np.zeros((N_CELLS, 4)), np.zeros((0, 40))
+    for number in range(_ROUNDS):
+        crossings = np.zeros(SHELLS.size, np.int64)
+        _follow(
+            np.asarray(source_xyz, dtype=np.float64),
+            np.asarray(source_direction, dtype=np.float64),
+            axis_frame(source_direction),
+            medium,
+            _PILOT,
+            kill,
+            False,
+            make_state(*seed, number),
+            splits,
+            np.empty((_MAX_COPIES, 9)),
+            unused,
+            crossings,
+        )
+        # Of the copies made at one shell, those that reach the next.
+        made = crossings[:-1] * splits[:-1]
+        reached = np.maximum(crossings[1:], 1) / np.maximum(made, 1)
+        known = crossings[:-1] >= 5
+        wanted = np.where(known, share / reached, 2.0)
+        splits[:-1] = np.clip(np.rint(wanted), 1, _MAX_SPLIT)
+    return splits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +162,7 @@ def propagate(
     kill: float = 1.0,
     is_bare_track: bool = False,
     record_times: bool = False,
+    splits: NDArray[np.int64] | None = None,
 ) -> LightRecord:
     """Follow the photons of one source and record them.
 
@@ -115,6 +182,8 @@ def propagate(
         Emit on the exact Cherenkov cone.
     record_times : bool
         Fill the histogram of delays, too.
+    splits : ndarray of int, shape (n_shells,), optional
+        Copies that a photon becomes at each of `SHELLS` (see `choose_splits`).
 
     Returns
     -------
@@ -123,8 +192,8 @@ def propagate(
     Raises
     ------
     UsageError
-        When there is no photon to follow, the place is not finite, the axis no unit vector, or the
-        fraction of absorption not above 0 and at most 1.
+        When there is no photon to follow, the place is not finite, the axis no unit vector, the
+        fraction of absorption not above 0 and at most 1, or the splits no numbers of copies.
     """
     if n_photons < 1 or not 0.0 < kill <= 1.0:
         raise UsageError(
@@ -142,6 +211,13 @@ def propagate(
     total, squared = np.zeros(N_CELLS), np.zeros(N_CELLS)
     sample = np.zeros((N_CELLS, 4))
     times = np.zeros((N_CELLS if record_times else 0, TIME_EDGES.size - 1))
+    wanted = np.ones(SHELLS.size, np.int64) if splits is None else np.asarray(splits)
+    if wanted.shape != SHELLS.shape or wanted.dtype.kind != "i" or wanted.min() < 1:
+        raise UsageError(
+            "illegal splits",
+            found=f"{wanted}",
+            wanted=f"{SHELLS.size} whole numbers of at least 1",
+        )
     path, n_scatters = _follow(
         np.asarray(source_xyz, dtype=np.float64),
         np.asarray(source_direction, dtype=np.float64),
@@ -151,7 +227,10 @@ def propagate(
         kill,
         is_bare_track,
         make_state(*seed),
+        wanted,
+        np.empty((_MAX_COPIES, 9)),
         (total, squared, sample, times),
+        np.zeros(SHELLS.size, np.int64),
     )
     return LightRecord(
         n_photons, total, squared, sample[:, :3], sample[:, 3], times, float(path), int(n_scatters)
@@ -168,7 +247,10 @@ def _follow(
     kill: float,
     is_bare_track: bool,
     state: NDArray[np.uint64],
+    splits: NDArray[np.int64],
+    stack: FloatArray,
     record: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    crossings: NDArray[np.int64],
 ) -> tuple[float, int]:
     n, at, left = np.empty(3), np.empty(4), np.empty(1)
     carried = (1.0 - kill) / kill
@@ -177,23 +259,56 @@ def _follow(
         w = int(uniform(state) * medium.slices.shape[0])
         emit(n, axis, medium.slices[w, 1], is_bare_track, state)
         at[0], at[1], at[2], at[3] = source[0], source[1], source[2], 0.0
-        budget = -math.log(uniform(state))
-        left[0] = budget
+        weight, level, depth = 1.0, 0, 0
+        left[0] = -math.log(uniform(state))
         while True:
             before, left_before = at[3], left[0]
             end, b = fly(at, n, w, kill, left, medium, state)
-            weight = math.exp(-carried * (budget - left[0])) if carried > 0.0 else 1.0
             lost = carried * (left_before - left[0])
-            mean_weight = weight * math.expm1(lost) / lost if lost > 1e-9 else weight
+            mean_weight = weight * (-math.expm1(-lost) / lost if lost > 1e-9 else 1.0)
+            weight *= math.exp(-lost)
             path += mean_weight * (at[3] - before) / medium.slices[w, 0]
             x, y, z = at[0] - source[0], at[1] - source[1], at[2] - source[2]
-            if end == ABSORBED or at[3] > MAX_TIME or x * x + y * y + z * z > _MAX_R2:
-                break
+            squared = x * x + y * y + z * z
+            if end == ABSORBED or at[3] > MAX_TIME or squared > _MAX_R2:
+                if depth == 0:
+                    break
+                depth -= 1
+                weight, level = _recall(stack[depth], at, n)
+                left[0] = -math.log(uniform(state))
+                scatter(n, medium.f_liu, state)
+                continue
             value = weight / b * _accept(n[2], medium.acceptance)
             _score(x, y, z, at[3], value, frame, record, uniform(state))
             n_scatters += 1
+            while level < splits.size and squared > SHELLS[level] * SHELLS[level]:
+                copies = splits[level] if depth + splits[level] <= stack.shape[0] else 1
+                crossings[level] += 1
+                level += 1
+                weight /= copies
+                for _copy in range(copies - 1):
+                    _remember(stack[depth], at, n, weight, level)
+                    depth += 1
+                if copies > 1:
+                    left[0] = -math.log(uniform(state))
             scatter(n, medium.f_liu, state)
     return path, n_scatters
+
+
+@kernel
+def _remember(place: FloatArray, at: FloatArray, n: FloatArray, weight: float, level: int) -> None:
+    """Put a copy of a photon aside."""
+    place[0:4] = at
+    place[4:7] = n
+    place[7], place[8] = weight, level
+
+
+@kernel
+def _recall(place: FloatArray, at: FloatArray, n: FloatArray) -> tuple[float, int]:
+    """Take a copy of a photon up again; return its weight and the shells that it has crossed."""
+    at[:] = place[0:4]
+    n[:] = place[4:7]
+    return place[7], int(place[8])
 
 
 @kernel

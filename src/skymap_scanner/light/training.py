@@ -11,7 +11,8 @@ inside a cell. :math:`s` is the size of a typical score, which turns light into 
 its gradient stopped, keep bright cells from mattering more than 300 counts.
 
 Time: the likelihood of one recorded delay per cell, weighted with :math:`(W/s)/(1 + \lambda)`, so
-that cells that happen to be hit are no biased choice of all cells.
+that cells that happen to be hit are no biased choice of all cells; any function of the place does
+for :math:`\lambda` there, and a linear fit of the logarithm is taken.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from skymap_scanner.light.cells import (
     N_CELLS,
     N_COS,
     N_R,
+    R_EDGES,
     axis_frame,
     cell_points,
 )
@@ -41,8 +43,8 @@ from skymap_scanner.light.inputs import (
     source_inputs,
 )
 from skymap_scanner.light.mixture import LOG_WIDTHS, N_COMPONENTS
-from skymap_scanner.light.network import Layers, log_fluence
-from skymap_scanner.light.propagation import TIME_OFFSET
+from skymap_scanner.light.network import Layers
+from skymap_scanner.light.propagation import SHELLS, TIME_OFFSET
 from skymap_scanner.light.trained_volume import OM_Z
 
 if TYPE_CHECKING:
@@ -95,23 +97,20 @@ class Lightfall:
 
     Parameters
     ----------
-    paths : list of Path
-        Files of `production.produce`.
+    paths : dict
+        Files of `production.produce` -> photons per source.
     ice : IceModel
         The ice in which it was made.
     tables : PairTables
         Tables for the inputs.
-    n_photons : int
-        Photons per source.
     """
 
-    def __init__(
-        self, paths: list[Path], ice: IceModel, tables: PairTables, n_photons: int
-    ) -> None:
-        self.ice, self.tables, self.n_photons = ice, tables, n_photons
+    def __init__(self, paths: dict[Path, int], ice: IceModel, tables: PairTables) -> None:
+        self.ice, self.tables = ice, tables
         parts: dict[str, list[NDArray[Any]]] = {}
         n_before = 0
-        for path in paths:
+        n_photons: list[FloatArray] = []
+        for path, photons in paths.items():
             with np.load(path) as file:
                 for name in file.files:
                     value = file[name]
@@ -119,6 +118,9 @@ class Lightfall:
                         value = value.astype(np.int32) + n_before
                     parts.setdefault(name, []).append(value)
                 n_before += file["xyz"].shape[0]
+                n_photons.append(np.full(file["xyz"].shape[0], float(photons)))
+        #: Photons of each source.
+        self.n_photons = np.concatenate(n_photons)
         columns = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
         self.xyz, self.direction = columns["xyz"], columns["direction"]
         self.frames = np.stack([axis_frame(axis) for axis in self.direction])
@@ -130,8 +132,12 @@ class Lightfall:
         self.total, self.place, self.delay = columns["total"], columns["place"], columns["delay"]
         ring = columns["cell"] // (N_AZIMUTH * N_COS)
         typical = columns["squared"] / columns["total"]
-        #: Size of a typical score per ring of distance [m].
-        self.score = np.array([np.median(typical[ring == k]) for k in range(N_R)])
+        copies = _copies(columns["splits"])
+        source = columns["source"].astype(np.int64)
+        typical = typical * copies[source, ring]
+        per_ring = np.array([np.median(typical[ring == k]) for k in range(N_R)])
+        #: Size of a typical score [m] per source and ring of distance.
+        self.score = per_ring / copies
         self.source = np.column_stack([self.xyz, ice.effective_z(self.xyz)])
         self.source_in = source_inputs(self.source[:, 3], self.direction, tables)
 
@@ -157,6 +163,13 @@ class Lightfall:
         local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
         relative = np.einsum("nk,nkj->nj", local, self.frames[source])
         return np.asarray(self.xyz[source] + r[:, None] * relative)
+
+
+def _copies(splits: IntArray) -> FloatArray:
+    """Return how many copies of a photon there are in each ring, shape (n_source, n_r)."""
+    made = np.cumprod(np.column_stack([np.ones(len(splits)), splits]), axis=1)
+    middle = 0.5 * (R_EDGES[1:] + R_EDGES[:-1])
+    return np.asarray(made[:, np.searchsorted(SHELLS, middle)])
 
 
 def _is_inside(om_xyz: FloatArray) -> NDArray[np.float32]:
@@ -302,9 +315,9 @@ def train_charge(
     def losses() -> Iterator[torch.Tensor]:
         for slot in _batches(light.record.size, fit, rng):
             source, cell = slot // N_CELLS, slot % N_CELLS
-            score = light.score[cell // (N_AZIMUTH * N_COS)]
+            score = light.score[source, cell // (N_AZIMUTH * N_COS)]
             exposure = torch.from_numpy(
-                (light.n_photons * CELL_VOLUMES[cell] / score).astype(np.float32)
+                (light.n_photons[source] * CELL_VOLUMES[cell] / score).astype(np.float32)
             )
             anywhere = light.random_places(source, cell, rng)
             record = light.record[slot]
@@ -332,25 +345,35 @@ def train_charge(
     return network.layers()
 
 
-def _start_from_line(network: _Network, light: Lightfall, rng: np.random.Generator) -> None:
-    """Fit the linear part to bright cells, so that the first steps do not go astray."""
+def _line(light: Lightfall, rng: np.random.Generator) -> FloatArray:
+    """Fit the logarithm of the fluence, without what distance takes, linearly in the inputs.
+
+    Returns
+    -------
+    ndarray, shape (n_inputs + 1,)
+        Slopes and constant.
+    """
     rows = rng.integers(light.total.size, size=100_000)
     source, cell = light.slot[rows] // N_CELLS, light.slot[rows] % N_CELLS
     inputs, falling = light.inputs(source, light.xyz[source] + light.place[rows])
-    x = ((inputs - network.mean) / network.width).double().numpy()
-    y = np.log(light.total[rows] / (light.n_photons * CELL_VOLUMES[cell])) - falling.numpy()
-    design = np.column_stack([x, np.ones(len(x))])
-    normal = design.T @ design + 10.0 * np.eye(design.shape[1])
-    line = np.linalg.solve(normal, design.T @ y)
+    y = np.log(light.total[rows] / (light.n_photons[source] * CELL_VOLUMES[cell]))
+    design = np.column_stack([inputs.double().numpy(), np.ones(rows.size)])
+    ridge = 10.0 * np.diag(np.append(design[:, :-1].var(axis=0), 1e-3))
+    line = np.linalg.solve(design.T @ design + ridge, design.T @ (y - falling.double().numpy()))
+    return np.asarray(line)
+
+
+def _start_from_line(network: _Network, light: Lightfall, rng: np.random.Generator) -> None:
+    """Start with the linear fit, so that the first steps do not go astray."""
+    line = torch.from_numpy(_line(light, rng).astype(np.float32))
     with torch.no_grad():
-        network.skip.weight[0] = torch.from_numpy(line[:-1].astype(np.float32))
+        network.skip.weight[0] = line[:-1] * network.width
         network.last.weight *= 0.1
-        network.last.bias[0] = float(line[-1])
+        network.last.bias[0] = line[-1] + (line[:-1] * network.mean).sum()
 
 
 def train_times(
     light: Lightfall,
-    charge: Layers,
     fit: Fit,
     report: Callable[[int, int, float], None] | None = None,
 ) -> Layers:
@@ -360,8 +383,6 @@ def train_times(
     ----------
     light : Lightfall
         Recorded light.
-    charge : Layers
-        The trained network of the charge, for the weights.
     fit : Fit
         How to train.
     report : callable, optional
@@ -373,6 +394,7 @@ def train_times(
     """
     rng = np.random.default_rng(fit.seed)
     torch.manual_seed(fit.seed)
+    line = _line(light, rng).astype(np.float32)
     network = _Network(*_standardise(light, rng), fit.n_hidden, 3 * N_COMPONENTS)
     network.skip.weight.requires_grad_(False)
     with torch.no_grad():
@@ -384,8 +406,9 @@ def train_times(
             slot = light.slot[record]
             source = slot // N_CELLS
             there = light.xyz[source] + light.place[record]
-            inputs, _ = light.inputs(source, there)
-            weight = _time_weights(light, charge, record, there)
+            inputs, falling = light.inputs(source, there)
+            brightness = falling.numpy() + inputs.numpy() @ line[:-1] + line[-1]
+            weight = _time_weights(light, record, brightness) * _is_inside(there)
             u = np.log(np.maximum(light.delay[record], 0.0) + TIME_OFFSET).astype(np.float32)
             nll = _mixture_nll(network(inputs), torch.from_numpy(u))
             yield (torch.from_numpy(weight) * nll).mean()
@@ -396,19 +419,14 @@ def train_times(
 
 
 def _time_weights(
-    light: Lightfall, charge: Layers, record: IntArray, there: FloatArray
+    light: Lightfall, record: IntArray, log_fluence: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return weights that make the recorded delays an unbiased sample."""
     slot = light.slot[record]
     source, cell = slot // N_CELLS, slot % N_CELLS
-    pairs = light.pairs(source, there)
-    log_light = np.empty(source.size)
-    om_in = om_inputs(np.ascontiguousarray(pairs.om[:, 3]), light.tables)
-    log_fluence(pairs, light.tables, charge, light.source_in, om_in, log_light)
-    score = light.score[cell // (N_AZIMUTH * N_COS)]
-    expected = light.n_photons * CELL_VOLUMES[cell] * np.exp(log_light) / score
-    weight = light.total[record] / score / (1.0 + expected) * _is_inside(there)
-    return np.asarray(weight, dtype=np.float32)
+    score = light.score[source, cell // (N_AZIMUTH * N_COS)]
+    expected = light.n_photons[source] * CELL_VOLUMES[cell] * np.exp(log_fluence) / score
+    return np.asarray(light.total[record] / score / (1.0 + expected), dtype=np.float32)
 
 
 def _mixture_nll(raw: torch.Tensor, u: torch.Tensor) -> torch.Tensor:

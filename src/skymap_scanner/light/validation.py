@@ -54,8 +54,8 @@ DUST: Final = (-140.0, -20.0)
 _MAX_ERROR: Final = 0.1
 #: Scores that a cell's times must be worth: statistics then makes a distance of 0.02.
 _MIN_TIMES: Final = 2000.0
-#: Points per cell over which the model is averaged.
-_N_POINTS: Final = 8
+#: Points per cell over which the model is averaged: a grid in distance, cosine and azimuth.
+_GRID: Final = (4, 6, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,11 +224,13 @@ def _read_own(path: Path, sources: Sources, k: int) -> ReferenceLight:
 
 
 def _model_cells(
-    light: ReferenceLight, model: LightModel, cells: IntArray, rng: np.random.Generator
+    light: ReferenceLight, model: LightModel, cells: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the model's fluence and fractions of delays in cells, and heights of the cells."""
-    cell = np.repeat(cells, _N_POINTS)
-    r, cosine, azimuth = cell_points(cell, rng.random((cell.size, 3)))
+    steps = np.meshgrid(*((np.arange(n) + 0.5) / n for n in _GRID), indexing="ij")
+    grid = np.stack(steps, axis=-1).reshape(-1, 3)
+    n_points = len(grid)
+    r, cosine, azimuth = cell_points(np.repeat(cells, n_points), np.tile(grid, (cells.size, 1)))
     sine = np.sqrt(1.0 - cosine**2)
     local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
     om_xyz = light.xyz + r[:, None] * (local @ axis_frame(light.direction))
@@ -238,7 +240,7 @@ def _model_cells(
         warnings.simplefilter("ignore", ExtrapolationWarning)
         charge = model.expected_charge(light.xyz, light.direction, om_xyz, 1.0) / per_gev
         cdf = model.time_cdf(light.xyz, light.direction, om_xyz, TIME_EDGES[1:-1])
-    shape = (cells.size, _N_POINTS)
+    shape = (cells.size, n_points)
     weight = charge.reshape(shape)
     mean_cdf = (
         np.einsum("np,npe->ne", weight, cdf.reshape(*shape, TIME_EDGES.size - 2))
@@ -248,7 +250,7 @@ def _model_cells(
 
 
 def compare(
-    references: list[ReferenceLight], model: LightModel, *, seed: int = 5
+    references: list[ReferenceLight], model: LightModel
 ) -> tuple[list[Agreement], dict[str, FloatArray]]:
     """Compare a light model with simulated sources.
 
@@ -258,8 +260,6 @@ def compare(
         Simulated light.
     model : LightModel
         What to judge.
-    seed : int
-        Seed of the points at which the model is evaluated.
 
     Returns
     -------
@@ -278,10 +278,9 @@ def compare(
     """
     if not references:
         raise UsageError("no simulated light to compare with", wanted="at least one source")
-    rng = np.random.default_rng(seed)
     columns: dict[str, list[FloatArray]] = {}
     for number, light in enumerate(references):
-        rows = _compare_source(light, model, rng)
+        rows = _compare_source(light, model)
         rows["source"] = np.full(rows["r"].size, float(number))
         for name, value in rows.items():
             columns.setdefault(name, []).append(value)
@@ -357,13 +356,11 @@ def _agreement(
     )
 
 
-def _compare_source(
-    light: ReferenceLight, model: LightModel, rng: np.random.Generator
-) -> dict[str, FloatArray]:
+def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, FloatArray]:
     known = (light.fluence > 0) & (light.error < _MAX_ERROR * light.fluence)
     middle_r = np.repeat(0.5 * (R_EDGES[1:] + R_EDGES[:-1]), N_COS * N_AZIMUTH)
     cells = np.flatnonzero(known & (middle_r < RANGES[-1]))
-    fluence, cdf, om_xyz = _model_cells(light, model, cells, rng)
+    fluence, cdf, om_xyz = _model_cells(light, model, cells)
     inside = (om_xyz[:, 2] > OM_Z[0]) & (om_xyz[:, 2] < OM_Z[1])
     cells, fluence, cdf, om_xyz = cells[inside], fluence[inside], cdf[inside], om_xyz[inside]
     z_source, z_om = model.ice.effective_z(light.xyz), model.ice.effective_z(om_xyz)

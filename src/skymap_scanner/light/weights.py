@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ __all__ = ["VERSION", "Weights", "read_weights", "write_weights"]
 #: Version of the file format and of what the networks' inputs mean.
 VERSION: Final = 1
 _EMISSION: Final = "emission"
+#: Shape of that table.
+_EMISSION_SHAPE: Final = (2049, 3)
 #: What numpy raises when a file is no archive of arrays, or a damaged one.
 _DAMAGE: Final = (
     ArithmeticError,
@@ -41,10 +44,12 @@ _DAMAGE: Final = (
     MemoryError,  # a damaged shape
     OSError,
     RuntimeError,  # encrypted, or compressed in a way that nobody uses
+    SyntaxError,
     TypeError,
     ValueError,
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
+    tokenize.TokenError,  # a damaged header
     zlib.error,
 )
 
@@ -130,12 +135,12 @@ def read_weights(path: Path) -> Weights:
         )
     _check_shapes(charge, 1, path)
     _check_shapes(time, 3 * N_COMPONENTS, path)
-    if emission.ndim != 2 or emission.shape[0] < 2 or emission.shape[1] != 3:
+    if emission.shape != _EMISSION_SHAPE:
         raise FormatError(
             "emission of another shape",
             place=str(path),
             found=str(emission.shape),
-            wanted="(n, 3), n at least 2",
+            wanted=str(_EMISSION_SHAPE),
         )
     return Weights(card, emission, charge, time)
 

@@ -30,7 +30,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert run(command, "--help") == 0
     said = capsys.readouterr().out
     assert said.startswith(f"usage: skymap-scanner {command}")
-    assert "--debug" in said or command in ("event", "simulate")
+    assert "--debug" in said or command in ("event", "light", "simulate")
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

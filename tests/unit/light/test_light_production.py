@@ -20,7 +20,7 @@ from skymap_scanner.light.production import (
     draw_sources,
     produce,
 )
-from skymap_scanner.light.propagation import LightRecord, propagate
+from skymap_scanner.light.propagation import LightRecord, choose_splits, propagate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,14 +65,13 @@ def test_sources_cover_places_and_directions_evenly() -> None:
     n = 1024
     sources = draw_sources(0, n, 1)
     x, y, z = sources.xyz.T
-    four_fifths = np.abs(z) < 620.0
-    assert np.mean(four_fifths) == pytest.approx(0.8, abs=2 / n**0.5 / 8)
+    assert np.mean((z > -280.0) & (z < 120.0)) == pytest.approx(0.36, abs=0.01)  # dust layer
     azimuth = np.arctan2(y, x) / (2 * np.pi) % 1
     axis_azimuth = np.arctan2(sources.direction[:, 1], sources.direction[:, 0]) / (2 * np.pi) % 1
     unit = [
         (x**2 + y**2) / 600.0**2,
         azimuth,
-        np.interp(z, [-800, -620, 620, 800], [0, 0.1, 0.9, 1]),
+        np.interp(z, [-800, -620, -280, 120, 620, 800], [0, 0.07, 0.32, 0.68, 0.93, 1]),
         0.5 * (1 + sources.direction[:, 2]),
         axis_azimuth,
     ]
@@ -97,14 +96,10 @@ def test_chunks_hold_what_propagation_records(folder: Path) -> None:
     np.testing.assert_array_equal(contents["direction"], sources.direction)
     medium = make_medium(IceModel.load())
     for k in (0, 17, 31):
-        record = propagate(
-            sources.xyz[k],
-            sources.direction[k],
-            medium,
-            n_photons=15,
-            seed=(3, CHUNK + k),
-            kill=0.4,
-        )
+        source = sources.xyz[k], sources.direction[k], medium
+        splits = choose_splits(*source, seed=(3, CHUNK + k, 1), kill=0.5)
+        np.testing.assert_array_equal(contents["splits"][k], splits)
+        record = propagate(*source, n_photons=15, seed=(3, CHUNK + k, 2), kill=0.5, splits=splits)
         rows = contents["source"] == k
         cells = contents["cell"][rows]
         np.testing.assert_array_equal(cells, np.flatnonzero(record.total > 0))
@@ -113,7 +108,7 @@ def test_chunks_hold_what_propagation_records(folder: Path) -> None:
             np.testing.assert_array_equal(contents[name][rows], expected.astype(np.float32))
     assert contents["cell"].max() < N_CELLS
     assert set(contents) == {
-        *("source", "cell", "total", "squared", "place", "delay", "xyz", "direction")
+        *("source", "cell", "total", "squared", "place", "delay", "xyz", "direction", "splits")
     }
 
 
@@ -151,7 +146,7 @@ def test_larger_production_goes_on_where_the_smaller_ended(folder: Path, tmp_pat
     [
         {"seed": 4},
         {"n_photons": 16},
-        {"kill": 0.5},
+        {"kill": 0.4},
         {"ice": "spice_ftp-v3m"},
     ],
 )
@@ -174,7 +169,7 @@ def test_chunks_without_their_settings_are_refused(tmp_path: Path, text: str | N
 
 def test_settings_are_written_in_full(folder: Path) -> None:
     found = json.loads((folder / "production.json").read_text())
-    assert found == {"ice": "spice_bfr-v2", "n_photons": 15, "kill": 0.4, "seed": 3}
+    assert found == {"ice": "spice_bfr-v2", "n_photons": 15, "kill": 0.5, "seed": 3}
 
 
 def test_unknown_ice_is_refused(tmp_path: Path) -> None:

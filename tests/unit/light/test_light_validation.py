@@ -180,15 +180,6 @@ def test_error_along_the_flow_is_reported() -> None:
     assert ratio == pytest.approx(1.0)
 
 
-def test_same_seed_same_comparison() -> None:
-    reference = [_reference(noise=0.05)]
-    first, second = (
-        compare(reference, _toy(along_flow=1.0)),
-        compare(reference, _toy(along_flow=1.0)),
-    )
-    assert first[0] == second[0]
-
-
 # --- simulated reference ---
 
 

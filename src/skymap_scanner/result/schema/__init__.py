@@ -13,6 +13,7 @@ __all__ = ["SCHEMA_NAMES", "explain_mismatch", "load_schema"]
 SCHEMA_NAMES: Final[dict[str, str]] = {
     "env": "skymap-scanner env --json",
     "info": "skymap-scanner info --json",
+    "light-make": "skymap-scanner light make --json",
     "manifest": "run*.evt*_scan-manifest.json",
     "recos": "skymap-scanner recos --json",
     "result": "run*.evt*_8_64_512.json",
