@@ -50,8 +50,8 @@ RANGES: Final = (1.0, 10.0, 30.0, 60.0, 100.0, 150.0, 200.0, 300.0)
 DUST: Final = (-140.0, -20.0)
 #: Cells whose light is known worse than this are left out.
 _MAX_ERROR: Final = 0.1
-#: Scores that a cell's times must be worth: statistics alone then makes a distance of 0.01.
-_MIN_TIMES: Final = 10_000.0
+#: Scores that a cell's times must be worth: statistics alone then makes a distance of 0.015.
+_MIN_TIMES: Final = 3_000.0
 #: Points per cell over which the model is averaged: a grid in distance, cosine and azimuth. Light
 #: in dust falls by an order of magnitude across the far cells: a coarser grid shows as scatter.
 _CHARGE_GRID, _TIME_GRID = (8, 10, 4), (4, 6, 2)
