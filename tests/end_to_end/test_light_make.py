@@ -28,7 +28,7 @@ FEW = [
 
 
 def _make(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "skymap_scanner", "light", "make", "--json"]
+    command = [sys.executable, "-m", "skymap_scanner.cli", "light", "make", "--json"]
     command += ["--work-dir", str(folder / "work"), "-o", str(folder / "light.npz"), *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
 

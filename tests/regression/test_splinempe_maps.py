@@ -13,7 +13,8 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,9 +25,6 @@ from skymap_scanner.recos.splinempe import SplineMPE
 from skymap_scanner.result.regions import find_regions
 from skymap_scanner.sky.healpix import angular_distance, pixel_centers
 from skymap_scanner.utils.scan_result import SkyScanResult
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -97,15 +95,14 @@ def test_truth_of_the_example_lies_inside_the_90_percent_region(root: Path, tmp_
     ],
 )
 def test_a_fit_beside_a_lower_valley_finds_it(
-    root: Path,
     ipix: int,
     parent: tuple[float, float, float, float],
     neighbour: tuple[float, float, float, float],
 ) -> None:
-    """Pixels of the example in which all seven variations ended 14 to 18 above the valley that the
-    pixels around them are in, before fits looked around.
+    """Pixels in which all seven variations ended 14 to 18 above the valley that the pixels around
+    them are in, before fits looked around.
     """
-    event = read_event(root / "examples" / "simulated_track.json")
+    event = read_event(Path(__file__).with_suffix("") / "valley_track.json")
     reco = SplineMPE()
     prepared = reco.prepare(event)
     ra, dec = pixel_centers(512, [ipix])

@@ -18,7 +18,7 @@ __all__ = ["DEFAULT_LIGHT", "LIGHTS", "ConeLight", "PointLight", "light_name", "
 #: Names of the kinds of light: the network that follows photons, and closed forms.
 LIGHTS: Final = ("model", "analytic")
 #: The kind used when nobody chooses.
-DEFAULT_LIGHT: Final = "analytic"
+DEFAULT_LIGHT: Final = "model"
 _MODEL_MODULE: Final = "skymap_scanner.light.model"
 
 

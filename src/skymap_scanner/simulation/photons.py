@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +15,14 @@ from skymap_scanner.light.optics import (
     TAN_CHERENKOV,
     muon_light_factor,
 )
+from skymap_scanner.light.trained_volume import ExtrapolationWarning
 from skymap_scanner.simulation.light import ConeLight
 from skymap_scanner.simulation.sources import LightSources, Track, muon_sources
 from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from skymap_scanner.event import Detector
     from skymap_scanner.simulation.light import PointLight
     from skymap_scanner.simulation.muon import MuonPassage
@@ -118,6 +123,17 @@ def draw_photo_electrons(
     return _arrivals(sources, pairs, light, detector, rng)
 
 
+@contextlib.contextmanager
+def _far_light() -> Iterator[None]:
+    """Ask for light outside the volume in which a model was trained without a word.
+
+    Muons shine before and behind the detector; what modules see of that light is faint.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        yield
+
+
 def _seen_pairs(
     block: LightSources,
     light: PointLight,
@@ -136,12 +152,13 @@ def _seen_pairs(
     if rows.size == 0:
         none = np.zeros(0, dtype=np.int64)
         return _Pairs(none, none, none)
-    per_gev = light.expected_charge(
-        block.xyz[:, None, :],
-        block.direction[:, None, :],
-        detector.om_xyz[rows][None, :, :],
-        efficiency[rows],
-    )
+    with _far_light():
+        per_gev = light.expected_charge(
+            block.xyz[:, None, :],
+            block.direction[:, None, :],
+            detector.om_xyz[rows][None, :, :],
+            efficiency[rows],
+        )
     mean = np.where(is_near[:, rows], per_gev * block.energy[:, None], 0.0)
     n = rng.poisson(mean)
     source, column = np.nonzero(n)
@@ -163,7 +180,8 @@ def _arrivals(
         drawn = np.minimum(pairs.n, limit)
     source, om_index = np.repeat(pairs.source, drawn), np.repeat(pairs.om_index, drawn)
     xyz, om_xyz = sources.xyz[source], detector.om_xyz[om_index]
-    delay = light.sample_delays(xyz, sources.direction[source], om_xyz, rng)
+    with _far_light():
+        delay = light.sample_delays(xyz, sources.direction[source], om_xyz, rng)
     direct = np.linalg.norm(om_xyz - xyz, axis=1) * N_REF / LIGHT_SPEED
     return PhotoElectrons(
         om_index,
