@@ -295,7 +295,7 @@ class LightModel:
             log_time = np.broadcast_to(log_time, (*shape, delay.shape[-1]))
         except ValueError as error:
             raise _no_fit(shape, delay.shape[:-1]) from error
-        rows = np.ascontiguousarray(log_time).reshape(-1, delay.shape[-1])
+        rows = _own(log_time).reshape(-1, delay.shape[-1])
         return self._raw(pairs), rows, shape, late
 
     def _raw(self, pairs: Pairs) -> NDArray[np.float32]:
@@ -305,10 +305,8 @@ class LightModel:
 
     def _end_inputs(self, pairs: Pairs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         z_source, z_om = np.ascontiguousarray(pairs.source[:, 3]), pairs.om[:, 3].copy()
-        return (
-            source_inputs(z_source, pairs.direction, self.tables),
-            om_inputs(z_om, self.tables),
-        )
+        of_sources = source_inputs(z_source, pairs.direction, self.tables)
+        return of_sources, om_inputs(z_om, self.tables)
 
     def pairs(
         self,
@@ -318,10 +316,7 @@ class LightModel:
         *,
         stacklevel: int = 3,
     ) -> tuple[Pairs, tuple[int, ...]]:
-        """Check positions and directions and pair them as numpy broadcasts.
-
-        A warning points as many calls up as `stacklevel` says: at who asked the model.
-        """
+        """Check positions and directions, pair them as numpy broadcasts; warn `stacklevel` up."""
         source = np.clip(_vectors(source_xyz, "source_xyz"), -_FAR, _FAR)
         direction = _vectors(source_direction, "source_direction")
         om = np.clip(_vectors(om_xyz, "om_xyz"), -_FAR, _FAR)
@@ -354,14 +349,19 @@ class LightModel:
         om = om.reshape(-1, 3)
         return (
             Pairs(
-                np.column_stack([source, self.ice.effective_z(source)]),
-                np.column_stack([om, self.ice.effective_z(om)]),
-                np.ascontiguousarray(direction),
-                np.ascontiguousarray(np.broadcast_to(source_index, shape)).ravel(),
-                np.ascontiguousarray(np.broadcast_to(om_index, shape)).ravel(),
+                _own(np.column_stack([source, self.ice.effective_z(source)])),
+                _own(np.column_stack([om, self.ice.effective_z(om)])),
+                _own(direction),
+                _own(np.broadcast_to(source_index, shape)).ravel(),
+                _own(np.broadcast_to(om_index, shape)).ravel(),
             ),
             shape,
         )
+
+
+def _own(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy: a read-only view would be another type to the kernels, compiled once more."""
+    return np.array(array, order="C")
 
 
 def _numbers(value: ArrayLike, place: str) -> FloatArray:

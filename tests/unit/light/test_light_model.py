@@ -106,6 +106,19 @@ def test_broadcast_answers_are_those_of_single_pairs(
         np.testing.assert_allclose(density[index], single, rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize(("source", "axis", "om"), SHAPES)
+def test_all_shapes_are_one_type_to_the_kernels(
+    model: LightModel, source: tuple[int, ...], axis: tuple[int, ...], om: tuple[int, ...]
+) -> None:
+    # each further type of array is seconds of compilation at its first use
+    pairs, _ = model.pairs(_nearby(source, 1), _axes(axis, 2), _nearby(om, 3))
+    for array in pairs:
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+    assert [array.dtype for array in pairs] == [np.float64] * 3 + [np.int64] * 2
+    assert [array.ndim for array in pairs] == [2, 2, 2, 1, 1]
+
+
 def test_efficiency_scales_the_charge(model: LightModel) -> None:
     modules = _nearby((5,), 3)
     plain = model.expected_charge(SOURCE, UP, modules)
