@@ -2,7 +2,8 @@
 
 The library's functions take 3 to 5 ns and keep the loop around them from being vectorised; these
 take 0.3 to 0.5 ns in such a loop. Relative error of the exponential and absolute error of the
-logarithm stay below 2e-6.
+logarithm stay below 2e-6 for exponents and logarithms within +-20; single precision makes that 4e-6
+and 8e-6 at +-87.
 """
 
 from __future__ import annotations

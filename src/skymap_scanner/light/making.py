@@ -199,7 +199,7 @@ def _stage(
                 return Layers(*(file[field] for field in Layers._fields))
     layers = train()
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, key=np.array(key), **layers._asdict())
+    np.savez(buffer, key=np.array(key), **layers._asdict())
     write_bytes_atomically(path, buffer.getvalue())
     return layers
 

@@ -80,9 +80,9 @@ def cumulative(raw: Float32Array, log_time: Float32Array, result: Float32Array) 
     raw : ndarray of float32, shape (n, 12)
         Logits, means, log-widths.
     log_time : ndarray of float32, shape (n, n_edge) or (1, n_edge)
-        u at the edges.
+        u at the edges, ascending or not.
     result : ndarray of float32, shape (n, n_edge)
-        Written.
+        Written: between 0 and 1, not less than at the edge before if that is not later.
     """
     weight = np.empty(N_COMPONENTS, np.float32)
     inverse_width = np.empty(N_COMPONENTS, np.float32)
@@ -97,6 +97,12 @@ def cumulative(raw: Float32Array, log_time: Float32Array, result: Float32Array) 
             for e in range(result.shape[1]):
                 y = min(max((mean - edges[e]) * scale, -_FAR), _FAR)
                 result[row, e] += part / (_ONE + exp32(y))
+        for e in range(result.shape[1]):
+            # rounding must not make a fraction fall from an edge to a later one, or exceed 1
+            value = min(result[row, e], _ONE)
+            if e > 0 and edges[e] >= edges[e - 1]:
+                value = max(value, result[row, e - 1])
+            result[row, e] = value
 
 
 @fast_kernel

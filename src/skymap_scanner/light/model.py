@@ -42,6 +42,8 @@ DEFAULT_MODEL: Final = LIGHT_MODELS[0]
 CHARGE_PER_FLUENCE: Final = PHOTONS_PER_GEV * MODULE_AREA
 #: Directions may be this far from unit length.
 _UNIT_TOLERANCE: Final = 1e-6
+#: Positions farther out than this are taken to be there [m]; no light comes so far.
+_FAR: Final = 1e7
 
 
 class LightModel:
@@ -149,7 +151,7 @@ class LightModel:
         L. Rädel and C. Wiebusch, Astropart. Phys. 44 (2013) 102: photons per energy.
         """
         pairs, shape = self.pairs(source_xyz, source_direction, om_xyz)
-        efficiency = np.asarray(om_efficiency, dtype=np.float64)
+        efficiency = _numbers(om_efficiency, "om_efficiency")
         if not np.all((efficiency >= 0.0) & np.isfinite(efficiency)):
             raise UsageError(
                 "illegal efficiencies", found=_worst(efficiency), wanted="finite, not negative"
@@ -198,7 +200,7 @@ class LightModel:
         )
         result = np.empty((len(raw), log_time.shape[1]), np.float32)
         cumulative(raw, log_time, result)
-        fraction = result.astype(np.float64).reshape(*shape, -1)
+        fraction = result.astype(np.float64).reshape(*shape, delay.shape[-1])
         return fraction if softening > 0.0 else np.where(delay < 0.0, 0.0, fraction)
 
     def time_density(
@@ -236,7 +238,7 @@ class LightModel:
         )
         result = np.empty((len(raw), log_time.shape[1]), np.float32)
         density(raw, log_time, result)
-        per_time = result.astype(np.float64).reshape(*shape, -1)
+        per_time = result.astype(np.float64).reshape(*shape, delay.shape[-1])
         soft = soften(delay, softening)
         per_time = per_time / (soft + TIME_OFFSET)
         if softening > 0.0:
@@ -281,8 +283,8 @@ class LightModel:
         softening: float,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, ...], FloatArray]:
         """Return raw mixtures, logarithms of times, the pairs' shape, and delays."""
-        pairs, shape = self.pairs(source_xyz, source_direction, om_xyz)
-        delay = np.atleast_1d(np.asarray(times, dtype=np.float64))
+        pairs, shape = self.pairs(source_xyz, source_direction, om_xyz, stacklevel=4)
+        delay = np.atleast_1d(_numbers(times, "edges or times"))
         if np.isnan(delay).any() or not 0.0 <= softening < np.inf:
             raise UsageError("illegal times", found="NaN or a negative softening", wanted="numbers")
         late = np.clip(delay, -1e9, 1e9)
@@ -309,13 +311,22 @@ class LightModel:
         )
 
     def pairs(
-        self, source_xyz: ArrayLike, source_direction: ArrayLike, om_xyz: ArrayLike
+        self,
+        source_xyz: ArrayLike,
+        source_direction: ArrayLike,
+        om_xyz: ArrayLike,
+        *,
+        stacklevel: int = 3,
     ) -> tuple[Pairs, tuple[int, ...]]:
-        """Check positions and directions and pair them as numpy broadcasts."""
-        source = _vectors(source_xyz, "source_xyz")
+        """Check positions and directions and pair them as numpy broadcasts.
+
+        A warning points as many calls up as `stacklevel` says: at who asked the model.
+        """
+        source = np.clip(_vectors(source_xyz, "source_xyz"), -_FAR, _FAR)
         direction = _vectors(source_direction, "source_direction")
-        om = _vectors(om_xyz, "om_xyz")
-        lengths = np.linalg.norm(direction, axis=-1)
+        om = np.clip(_vectors(om_xyz, "om_xyz"), -_FAR, _FAR)
+        with np.errstate(over="ignore"):
+            lengths = np.linalg.norm(direction, axis=-1)
         if np.any(np.abs(lengths - 1.0) > _UNIT_TOLERANCE):
             raise UsageError(
                 "directions are not unit vectors",
@@ -328,12 +339,13 @@ class LightModel:
             shape = np.broadcast_shapes(joint, om.shape[:-1])
         except ValueError as error:
             raise _no_fit(source.shape, direction.shape, om.shape) from error
-        n_outside = int(np.count_nonzero(~is_trained(source, om)))
-        if n_outside:
+        is_outside = ~is_trained(source, om)
+        if is_outside.any():
+            n_outside = int(np.count_nonzero(np.broadcast_to(is_outside, shape)))
             warnings.warn(
                 f"{n_outside} pairs of source and module lie outside the trained volume",
                 ExtrapolationWarning,
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
         source = np.broadcast_to(source, (*joint, 3)).reshape(-1, 3)
         direction = np.broadcast_to(direction, (*joint, 3)).reshape(-1, 3)
@@ -352,9 +364,20 @@ class LightModel:
         )
 
 
+def _numbers(value: ArrayLike, place: str) -> FloatArray:
+    """Return an array of real numbers."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise UsageError("no numbers", place=place, found=str(error), wanted="numbers") from error
+    if array.dtype.kind not in "biuf":
+        raise UsageError("no numbers", place=place, found=array.dtype, wanted="real numbers")
+    return array.astype(np.float64, copy=False)
+
+
 def _vectors(value: ArrayLike, place: str) -> FloatArray:
     """Return an array of finite vectors, shape (..., 3)."""
-    array = np.asarray(value, dtype=np.float64)
+    array = _numbers(value, place)
     if array.ndim == 0 or array.shape[-1] != 3:
         raise UsageError("no vectors", place=place, found=array.shape, wanted="shape (..., 3)")
     if not np.all(np.isfinite(array)):

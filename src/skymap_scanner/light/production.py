@@ -92,7 +92,9 @@ def draw_sources(first: int, n: int, seed: int) -> Sources:
     sequence = qmc.Sobol(5, scramble=True, rng=np.random.default_rng(seed))
     if first:  # scipy cannot go forward by nothing
         sequence.fast_forward(first)
-    u = sequence.random(n)
+        u = sequence.random(n)
+    else:  # and warns of a start with another number of points than a power of two
+        u = sequence.random_base2((n - 1).bit_length())[:n]
     radius, angle = _DISC_RADIUS * np.sqrt(u[:, 0]), 2.0 * np.pi * u[:, 1]
     cos, azimuth = 2.0 * u[:, 3] - 1.0, 2.0 * np.pi * u[:, 4]
     sin = np.sqrt(1.0 - cos**2)
@@ -140,7 +142,7 @@ def produce(
     Raises
     ------
     UsageError
-        When the folder holds another production.
+        When the folder holds another production, or files of one without its settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, settings)
@@ -171,12 +173,24 @@ def _claim(folder: Path, settings: ProductionSettings) -> None:
     """Make sure that a folder holds this production and no other."""
     path = folder / _SETTINGS
     wanted = asdict(settings)
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found != wanted:
-            raise UsageError("another production", place=str(folder), found=found, wanted=wanted)
-    else:
+    if not path.exists():
+        if any(folder.glob("chunk-*.npz")):
+            raise UsageError(
+                "chunks of an unknown production",
+                place=str(folder),
+                found=f"no {_SETTINGS}",
+                wanted="a new folder",
+            )
         write_bytes_atomically(path, (json.dumps(wanted, indent=1) + "\n").encode())
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(
+            "damaged settings of a production", place=str(path), found=str(error), wanted="JSON"
+        ) from error
+    if found != wanted:
+        raise UsageError("another production", place=str(folder), found=found, wanted=wanted)
 
 
 def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: Medium) -> None:
@@ -207,5 +221,5 @@ def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: M
     }
     buffer = io.BytesIO()
     arrays |= {"xyz": sources.xyz, "direction": sources.direction, "splits": splits}
-    np.savez(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # names are ours
     write_bytes_atomically(path, buffer.getvalue())

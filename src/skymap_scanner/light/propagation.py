@@ -192,8 +192,8 @@ def propagate(
     Raises
     ------
     UsageError
-        When there is no photon to follow, the place is not finite, the axis no unit vector, or the
-        fraction of absorption not above 0 and at most 1.
+        When there is no photon to follow, the place is not finite, the axis no unit vector, the
+        fraction of absorption not above 0 and at most 1, or the splits no numbers of copies.
     """
     if n_photons < 1 or not 0.0 < kill <= 1.0:
         raise UsageError(
@@ -211,7 +211,13 @@ def propagate(
     total, squared = np.zeros(N_CELLS), np.zeros(N_CELLS)
     sample = np.zeros((N_CELLS, 4))
     times = np.zeros((N_CELLS if record_times else 0, TIME_EDGES.size - 1))
-    wanted = np.ones(SHELLS.size, np.int64) if splits is None else splits
+    wanted = np.ones(SHELLS.size, np.int64) if splits is None else np.asarray(splits)
+    if wanted.shape != SHELLS.shape or wanted.dtype.kind != "i" or wanted.min() < 1:
+        raise UsageError(
+            "illegal splits",
+            found=f"{wanted}",
+            wanted=f"{SHELLS.size} whole numbers of at least 1",
+        )
     path, n_scatters = _follow(
         np.asarray(source_xyz, dtype=np.float64),
         np.asarray(source_direction, dtype=np.float64),

@@ -147,7 +147,7 @@ class Lightfall:
         return Pairs(self.source, om, self.direction, source, np.arange(source.size))
 
     def inputs(self, source: IntArray, om_xyz: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return inputs and of pairs and logarithms of light lost to distance."""
+        """Return inputs of pairs and logarithms of light lost to distance, (n, n_inputs), (n,)."""
         pairs = self.pairs(source, om_xyz)
         pair_in, falling = pair_inputs(pairs, self.tables)
         om_in = om_inputs(np.ascontiguousarray(pairs.om[:, 3]), self.tables)

@@ -8,7 +8,9 @@ make larger than a count of scores suggests.
 from __future__ import annotations
 
 import io
+import math
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from skymap_scanner.exceptions import UsageError
 from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.cells import (
     COS_EDGES,
@@ -29,7 +32,7 @@ from skymap_scanner.light.cells import (
 from skymap_scanner.light.medium import FLOW_AZIMUTH, make_medium
 from skymap_scanner.light.optics import MODULE_AREA, PHOTONS_PER_GEV
 from skymap_scanner.light.propagation import TIME_EDGES, propagate
-from skymap_scanner.light.trained_volume import OM_Z
+from skymap_scanner.light.trained_volume import OM_Z, ExtrapolationWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +144,7 @@ def simulate_reference(
     ice : IceModel
         The ice.
     n_photons, n_repeats : int
-        Photons per repeat, and repeats.
+        Photons per repeat, and repeats, at least two: their differences are the errors.
     seed : int
         Seed, another one than that of the training.
     n_threads : int, optional
@@ -152,7 +155,14 @@ def simulate_reference(
     Returns
     -------
     list of ReferenceLight
+
+    Raises
+    ------
+    UsageError
+        When there are too few repeats, or the folder has files of other sources.
     """
+    if n_repeats < 2:
+        raise UsageError("too few repeats", found=n_repeats, wanted="at least 2")
     folder.mkdir(parents=True, exist_ok=True)
     medium = make_medium(ice)
     n_sources = len(sources.xyz)
@@ -194,48 +204,64 @@ def simulate_reference(
 
     made: list[ReferenceLight] = []
     with ThreadPoolExecutor(n_threads or os.cpu_count() or 1) as pool:
-        for path in pool.map(simulate, range(n_sources)):
-            made.append(ReferenceLight.read(path))
+        for k, path in enumerate(pool.map(simulate, range(n_sources))):
+            made.append(_read_own(path, sources, k))
             if report is not None:
                 report(len(made), n_sources)
     return made
 
 
+def _read_own(path: Path, sources: Sources, k: int) -> ReferenceLight:
+    """Read a file and make sure that it is of source number `k`."""
+    light = ReferenceLight.read(path)
+    if not (
+        np.array_equal(light.xyz, sources.xyz[k])
+        and np.array_equal(light.direction, sources.direction[k])
+    ):
+        raise UsageError(
+            "reference of another source",
+            place=str(path),
+            found=f"{light.xyz} {light.direction}",
+            wanted=f"{sources.xyz[k]} {sources.direction[k]}",
+        )
+    return light
+
+
 def _points(light: ReferenceLight, cells: IntArray, grid: tuple[int, int, int]) -> FloatArray:
-    """Return a grid of places in each cell [m], shape (n_cells, n_points, 3)."""
+    """Return a grid of places in each cell, one cell after the other [m], shape (n, 3)."""
     steps = np.meshgrid(*((np.arange(n) + 0.5) / n for n in grid), indexing="ij")
     inside = np.stack(steps, axis=-1).reshape(-1, 3)
     uniform = np.tile(inside, (cells.size, 1))
     r, cosine, azimuth = cell_points(np.repeat(cells, len(inside)), uniform)
     sine = np.sqrt(1.0 - cosine**2)
     local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
-    places = light.xyz + r[:, None] * (local @ axis_frame(light.direction))
-    return np.asarray(places.reshape(cells.size, len(inside), 3))
+    return np.asarray(light.xyz + r[:, None] * (local @ axis_frame(light.direction)))
 
 
 def _model_fluence(light: ReferenceLight, model: LightModel, cells: IntArray) -> FloatArray:
     """Return the model's mean fluence in cells [1/m^2]."""
-    parts = [
-        model.expected_charge(
-            light.xyz, light.direction, _points(light, cells[k : k + _BATCH], _CHARGE_GRID)
-        ).mean(axis=1)
-        for k in range(0, cells.size, _BATCH)
-    ]
-    return np.concatenate([np.zeros(0), *parts]) / (PHOTONS_PER_GEV * MODULE_AREA)
+    fluence = np.zeros(cells.size)
+    for k in range(0, cells.size, _BATCH):
+        places = _points(light, cells[k : k + _BATCH], _CHARGE_GRID)
+        charge = model.expected_charge(light.xyz, light.direction, places, 1.0)
+        fluence[k : k + _BATCH] = charge.reshape(-1, math.prod(_CHARGE_GRID)).mean(axis=1)
+    return fluence / (PHOTONS_PER_GEV * MODULE_AREA)
 
 
 def _time_distances(light: ReferenceLight, model: LightModel, cells: IntArray) -> FloatArray:
     """Return largest distances between cumulative distributions, NaN without statistics."""
     distance = np.full(cells.size, np.nan)
     known = np.flatnonzero(light.n_times[cells] >= _MIN_TIMES)
+    n_points = math.prod(_TIME_GRID)
     for k in range(0, known.size, _BATCH):
         rows = known[k : k + _BATCH]
         places = _points(light, cells[rows], _TIME_GRID)
-        weight = model.expected_charge(light.xyz, light.direction, places)
+        charge = model.expected_charge(light.xyz, light.direction, places, 1.0)
         cdf = model.time_cdf(light.xyz, light.direction, places, TIME_EDGES[1:-1])
-        mean = np.einsum("np,npe->ne", weight, cdf) / weight.sum(axis=1)[:, None]
+        weight = charge.reshape(-1, n_points)
+        weighted = np.einsum("np,npe->ne", weight, cdf.reshape(len(weight), n_points, -1))
         seen = np.cumsum(light.times[cells[rows]], axis=1)[:, :-1]
-        distance[rows] = np.abs(seen - mean).max(axis=1)
+        distance[rows] = np.abs(seen - weighted / weight.sum(axis=1)[:, None]).max(axis=1)
     return distance
 
 
@@ -260,7 +286,14 @@ def compare(
         horizontal line of sight and the flow axis; NaN near the vertical), ``ratio``
         (ln(model/simulation)), ``error``, ``is_dust``, ``time_distance`` (NaN where statistics do
         not suffice), ``source``.
+
+    Raises
+    ------
+    UsageError
+        When there is nothing to compare with.
     """
+    if not references:
+        raise UsageError("no simulated light to compare with", wanted="at least one source")
     columns: dict[str, list[FloatArray]] = {}
     for number, light in enumerate(references):
         rows = _compare_source(light, model)
@@ -343,7 +376,7 @@ def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, Float
     known = (light.fluence > 0) & (light.error < _MAX_ERROR * light.fluence)
     middle_r = np.repeat(0.5 * (R_EDGES[1:] + R_EDGES[:-1]), N_COS * N_AZIMUTH)
     cells = np.flatnonzero(known & (middle_r < RANGES[-1]))
-    om_xyz = _points(light, cells, (1, 1, 1))[:, 0]
+    om_xyz = _points(light, cells, (1, 1, 1))
     inside = (om_xyz[:, 2] > OM_Z[0]) & (om_xyz[:, 2] < OM_Z[1])
     cells, om_xyz = cells[inside], om_xyz[inside]
     z_source, z_om = model.ice.effective_z(light.xyz), model.ice.effective_z(om_xyz)
@@ -355,13 +388,17 @@ def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, Float
     along = line[:, 0] * np.cos(FLOW_AZIMUTH) + line[:, 1] * np.sin(FLOW_AZIMUTH)
     horizontal = np.hypot(line[:, 0], line[:, 1])
     steep = horizontal < 0.5 * np.linalg.norm(line, axis=1)
+    with warnings.catch_warnings():  # corners of the uppermost and lowest cells stick out
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        fluence = _model_fluence(light, model, cells)
+        time_distance = _time_distances(light, model, cells)
     cosines = 0.5 * (COS_EDGES[1:] + COS_EDGES[:-1])
     return {
         "r": middle_r[cells],
         "cosine": cosines[cells // N_AZIMUTH % N_COS],
         "flow": np.where(steep, np.nan, (along / np.maximum(horizontal, 1e-9)) ** 2),
-        "ratio": np.log(_model_fluence(light, model, cells) / light.fluence[cells]),
+        "ratio": np.log(fluence / light.fluence[cells]),
         "error": light.error[cells] / light.fluence[cells],
         "is_dust": is_dust.astype(np.float64),
-        "time_distance": _time_distances(light, model, cells),
+        "time_distance": time_distance,
     }

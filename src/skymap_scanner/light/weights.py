@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from skymap_scanner.exceptions import FormatError
-from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.files import open_regular, write_bytes_atomically
+from skymap_scanner.light.ice import ICE_MODELS
 from skymap_scanner.light.inputs import N_OM_INPUTS, N_PAIR_INPUTS, N_SOURCE_INPUTS
+from skymap_scanner.light.mixture import N_COMPONENTS
 from skymap_scanner.light.network import Layers
 
 if TYPE_CHECKING:
@@ -33,11 +35,23 @@ VERSION: Final = 1
 _EMISSION: Final = "emission"
 #: Shape of that table.
 _EMISSION_SHAPE: Final = (2049, 3)
-#: What damaged archives and headers of arrays make numpy raise.
+#: What numpy raises when a file is no archive of arrays, or a damaged one.
 _DAMAGE: Final = (
-    OSError, ValueError, TypeError, EOFError, RuntimeError, MemoryError, SyntaxError,
-    zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, tokenize.TokenError,
-)  # fmt: skip
+    ArithmeticError,
+    AttributeError,  # an array alone
+    EOFError,
+    LookupError,
+    MemoryError,  # a damaged shape
+    OSError,
+    RuntimeError,  # encrypted, or compressed in a way that nobody uses
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    tokenize.TokenError,  # a damaged header
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +81,7 @@ def write_weights(path: Path, weights: Weights) -> None:
         arrays |= {f"{name}_{field}": getattr(layers, field) for field in Layers._fields}
     buffer = io.BytesIO()
     arrays |= {"version": np.array(VERSION), "card": np.array(json.dumps(weights.card))}
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # names are ours
     write_bytes_atomically(path, buffer.getvalue())
 
 
@@ -88,14 +102,15 @@ def read_weights(path: Path) -> Weights:
     FormatError
         When it is no such file, of another version, truncated, or its numbers make no sense.
     """
+    with open_regular(path) as file:
+        data = file.read()
     try:
-        # numpy leaves a file open that it is given by name and that is no archive.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            contents = {name: file[name] for name in file.files}
+        archive = np.load(io.BytesIO(data), allow_pickle=False)
+        contents = {name: archive[name] for name in archive.files}
     except _DAMAGE as error:
         raise FormatError(
             "not a light model, or damaged",
-            file=str(path),
+            place=str(path),
             found=str(error),
             wanted="a file that `skymap-scanner light make` wrote",
         ) from error
@@ -103,35 +118,38 @@ def read_weights(path: Path) -> Weights:
         version = int(contents["version"])
         if version != VERSION:
             raise FormatError(
-                "light model of another version", file=str(path), found=version, wanted=VERSION
+                "light model of another version", place=str(path), found=version, wanted=VERSION
             )
         card = json.loads(str(contents["card"]))
         emission = _checked(contents, _EMISSION, path)
         charge = _layers(contents, "charge", path)
         time = _layers(contents, "time", path)
-        card["ice"]
+        ice = card["ice"]
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
-            "light model without all of its parts", file=str(path), found=str(error)
+            "light model without all of its parts", place=str(path), found=str(error)
         ) from error
+    if ice not in ICE_MODELS:
+        raise FormatError(
+            "light model of unknown ice", place=str(path), found=ice, wanted=" or ".join(ICE_MODELS)
+        )
+    _check_shapes(charge, 1, path)
+    _check_shapes(time, 3 * N_COMPONENTS, path)
     if emission.shape != _EMISSION_SHAPE:
         raise FormatError(
-            "table of emission of another shape",
-            file=str(path),
+            "emission of another shape",
+            place=str(path),
             found=str(emission.shape),
             wanted=str(_EMISSION_SHAPE),
         )
-    _check_shapes(charge, 1, path)
-    _check_shapes(time, 12, path)
     return Weights(card, emission, charge, time)
 
 
 def _checked(contents: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[np.float32]:
-    array = np.ascontiguousarray(contents[name], dtype=np.float32)
+    with np.errstate(over="ignore"):
+        array = np.array(contents[name], dtype=np.float32, order="C")
     if not np.all(np.isfinite(array)):
-        raise FormatError(
-            "numbers of a light model that are not finite", file=str(path), place=name
-        )
+        raise FormatError("numbers of a light model that are not finite", place=f"{path}: {name}")
     return array
 
 
@@ -153,5 +171,5 @@ def _check_shapes(layers: Layers, n_out: int, path: Path) -> None:
     found = tuple(array.shape for array in layers)
     if found != wanted:
         raise FormatError(
-            "networks of another shape", file=str(path), found=str(found), wanted=str(wanted)
+            "networks of another shape", place=str(path), found=str(found), wanted=str(wanted)
         )
