@@ -49,17 +49,17 @@ class _Toy:
         self.ice, self.bias, self.mean, self.along_flow = ICE, bias, mean, along_flow
 
     def expected_charge(
-        self, source: FloatArray, _axis: FloatArray, om: FloatArray, efficiency: float
+        self, source: FloatArray, _axis: FloatArray, om: FloatArray, efficiency: float = 1.0
     ) -> FloatArray:
         line = om - source
-        azimuth = np.arctan2(line[:, 1], line[:, 0]) - FLOW_AZIMUTH
+        azimuth = np.arctan2(line[..., 1], line[..., 0]) - FLOW_AZIMUTH
         level = 1e-6 * np.exp(self.bias + self.along_flow * (np.cos(azimuth) ** 2 > 0.5))
         return np.asarray(efficiency * PHOTONS_PER_GEV * MODULE_AREA * level)
 
     def time_cdf(
         self, _source: FloatArray, _axis: FloatArray, om: FloatArray, edges: FloatArray
     ) -> FloatArray:
-        return np.tile(-np.expm1(-edges / self.mean), (len(om), 1))
+        return np.tile(-np.expm1(-edges / self.mean), (*om.shape[:-1], 1))
 
 
 def _toy(**settings: float) -> LightModel:
