@@ -46,8 +46,9 @@ import numpy as np
 from skymap_scanner.light.model import LightModel
 start = time.perf_counter()
 model = LightModel.load()
+loaded = time.perf_counter()
 model.expected_charge([0.0, 0.0, -350.0], [0.0, 0.0, 1.0], [0.0, 30.0, -350.0], 1.0)
-print(time.perf_counter() - start)
+print(loaded - start, time.perf_counter() - loaded)
 """
 
 
@@ -143,15 +144,16 @@ def measure_propagation(n_photons: int) -> dict[str, float]:
     return rates
 
 
-def measure_load() -> float:
-    """Return seconds to load the model and answer once, in a new process, kernels compiled."""
+def measure_load() -> dict[str, float]:
+    """Return seconds to load the model and to answer once, in a new process, kernels compiled."""
     times = []
     for _ in range(3):
         done = subprocess.run(
             [sys.executable, "-c", _LOAD], check=True, capture_output=True, text=True
         )
-        times.append(float(done.stdout))
-    return min(times)
+        times.append([float(part) for part in done.stdout.split()])
+    load_s, first_s = np.min(times, axis=0)
+    return {"load_s": float(load_s), "first_answer_s": float(first_s)}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -167,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
         return subprocess.run(again, check=False, env=environment).returncode
     warnings.simplefilter("ignore", ExtrapolationWarning)
     figures: dict[str, Any] = measure_model(LightModel.load())
-    figures |= measure_propagation(arguments.photons) | {"load_s": measure_load()}
+    figures |= measure_propagation(arguments.photons) | measure_load()
     if arguments.json:
         print(json.dumps(figures))
         return 0
@@ -187,7 +189,10 @@ def main(argv: list[str] | None = None) -> int:
         f"propagation: {figures['photons_per_s']:.0f} photons/s analogue, "
         f"{figures['photons_per_s_kill_0.4']:.0f} with 0.4 of the absorption sampled"
     )
-    print(f"loading the model and one answer: {figures['load_s']:.3f} s")
+    print(
+        f"loading the model: {figures['load_s']:.3f} s; first answer, which loads the machine "
+        f"code: {figures['first_answer_s']:.3f} s"
+    )
     return 0
 
 

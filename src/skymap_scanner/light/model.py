@@ -25,7 +25,7 @@ from skymap_scanner.light.mixture import cumulative, density, quantile, soften
 from skymap_scanner.light.network import log_fluence, mixtures
 from skymap_scanner.light.optics import MODULE_AREA, PHOTONS_PER_GEV
 from skymap_scanner.light.propagation import TIME_OFFSET
-from skymap_scanner.light.trained_volume import ExtrapolationWarning, is_trained
+from skymap_scanner.light.trained_volume import ExtrapolationWarning, count_untrained
 from skymap_scanner.light.weights import Weights, read_weights
 
 if TYPE_CHECKING:
@@ -334,29 +334,26 @@ class LightModel:
             shape = np.broadcast_shapes(joint, om.shape[:-1])
         except ValueError as error:
             raise _no_fit(source.shape, direction.shape, om.shape) from error
-        is_outside = ~is_trained(source, om)
-        if is_outside.any():
-            n_outside = int(np.count_nonzero(np.broadcast_to(is_outside, shape)))
-            warnings.warn(
-                f"{n_outside} pairs of source and module lie outside the trained volume",
-                ExtrapolationWarning,
-                stacklevel=stacklevel,
-            )
         source = np.broadcast_to(source, (*joint, 3)).reshape(-1, 3)
         direction = np.broadcast_to(direction, (*joint, 3)).reshape(-1, 3)
         source_index = np.arange(len(source)).reshape(joint)
         om_index = np.arange(om[..., 0].size).reshape(om.shape[:-1])
         om = om.reshape(-1, 3)
-        return (
-            Pairs(
-                _own(np.column_stack([source, self.ice.effective_z(source)])),
-                _own(np.column_stack([om, self.ice.effective_z(om)])),
-                _own(direction),
-                _own(np.broadcast_to(source_index, shape)).ravel(),
-                _own(np.broadcast_to(om_index, shape)).ravel(),
-            ),
-            shape,
+        pairs = Pairs(
+            _own(np.column_stack([source, self.ice.effective_z(source)])),
+            _own(np.column_stack([om, self.ice.effective_z(om)])),
+            _own(direction),
+            _own(np.broadcast_to(source_index, shape)).ravel(),
+            _own(np.broadcast_to(om_index, shape)).ravel(),
         )
+        n_outside = count_untrained(pairs)
+        if n_outside:
+            warnings.warn(
+                f"{n_outside} pairs of source and module lie outside the trained volume",
+                ExtrapolationWarning,
+                stacklevel=stacklevel,
+            )
+        return pairs, shape
 
 
 def _own(array: NDArray[Any]) -> NDArray[Any]:

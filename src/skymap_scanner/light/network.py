@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Layers", "log_fluence", "mixtures"]
 
 #: Pairs per matrix product: big enough for the library, small enough for the cache.
-_BLOCK: Final = 256
+_BLOCK: Final = 512
 _HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1.0)
 

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from skymap_scanner.compiled import kernel
 from skymap_scanner.light.inputs import MAX_DISTANCE, MIN_DISTANCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skymap_scanner.light.inputs import Pairs
     from skymap_scanner.units import FloatArray
 
-__all__ = ["MAX_RADIUS", "OM_Z", "SOURCE_Z", "ExtrapolationWarning", "is_trained"]
+__all__ = [
+    "MAX_RADIUS",
+    "OM_Z",
+    "SOURCE_Z",
+    "ExtrapolationWarning",
+    "count_untrained",
+    "is_trained",
+]
 
 #: Heights of sources [m].
 SOURCE_Z: Final = (-800.0, 800.0)
@@ -45,3 +54,22 @@ def is_trained(source_xyz: FloatArray, om_xyz: FloatArray) -> NDArray[np.bool_]:
     inside = (r >= MIN_DISTANCE) & (r <= MAX_DISTANCE) & (radius <= MAX_RADIUS)
     inside &= (z_source >= SOURCE_Z[0]) & (z_source <= SOURCE_Z[1])
     return np.asarray(inside & (z_om >= OM_Z[0]) & (z_om <= OM_Z[1]))
+
+
+@kernel
+def count_untrained(pairs: Pairs) -> int:
+    """Return how many pairs `is_trained` says no to, without arrays of the pairs' size."""
+    source, om = pairs.source, pairs.om
+    n_trained = 0
+    for row in range(pairs.source_index.size):
+        i, j = pairs.source_index[row], pairs.om_index[row]
+        x, y, z = om[j, 0] - source[i, 0], om[j, 1] - source[i, 1], om[j, 2] - source[i, 2]
+        squared = x * x + y * y + z * z
+        radius = source[i, 0] * source[i, 0] + source[i, 1] * source[i, 1]
+        n_trained += (
+            (MIN_DISTANCE * MIN_DISTANCE <= squared <= MAX_DISTANCE * MAX_DISTANCE)
+            & (radius <= MAX_RADIUS * MAX_RADIUS)
+            & (SOURCE_Z[0] <= source[i, 2] <= SOURCE_Z[1])
+            & (OM_Z[0] <= om[j, 2] <= OM_Z[1])
+        )
+    return int(pairs.source_index.size - n_trained)

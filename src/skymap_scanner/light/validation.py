@@ -8,6 +8,7 @@ make larger than a count of scores suggests.
 from __future__ import annotations
 
 import io
+import math
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -170,8 +171,7 @@ def simulate_reference(
         path = folder / f"source-{k:04d}.npz"
         if path.exists():
             return path
-        total = np.zeros((n_repeats, N_CELLS))
-        squared = np.zeros(N_CELLS)
+        total, squared = np.zeros((n_repeats, N_CELLS)), np.zeros(N_CELLS)
         times = np.zeros((N_CELLS, TIME_EDGES.size - 1))
         for repeat in range(n_repeats):
             record = propagate(
@@ -222,40 +222,40 @@ def _read_own(path: Path, sources: Sources, k: int) -> ReferenceLight:
 
 
 def _points(light: ReferenceLight, cells: IntArray, grid: tuple[int, int, int]) -> FloatArray:
-    """Return a grid of places in each cell [m], shape (n_cells, n_points, 3)."""
+    """Return a grid of places in each cell, one cell after the other [m], shape (n, 3)."""
     steps = np.meshgrid(*((np.arange(n) + 0.5) / n for n in grid), indexing="ij")
     inside = np.stack(steps, axis=-1).reshape(-1, 3)
     uniform = np.tile(inside, (cells.size, 1))
     r, cosine, azimuth = cell_points(np.repeat(cells, len(inside)), uniform)
     sine = np.sqrt(1.0 - cosine**2)
     local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
-    places = light.xyz + r[:, None] * (local @ axis_frame(light.direction))
-    return np.asarray(places.reshape(cells.size, len(inside), 3))
+    return np.asarray(light.xyz + r[:, None] * (local @ axis_frame(light.direction)))
 
 
 def _model_fluence(light: ReferenceLight, model: LightModel, cells: IntArray) -> FloatArray:
     """Return the model's mean fluence in cells [1/m^2]."""
-    parts = [
-        model.expected_charge(
-            light.xyz, light.direction, _points(light, cells[k : k + _BATCH], _CHARGE_GRID)
-        ).mean(axis=1)
-        for k in range(0, cells.size, _BATCH)
-    ]
-    return np.concatenate([np.zeros(0), *parts]) / (PHOTONS_PER_GEV * MODULE_AREA)
+    fluence = np.zeros(cells.size)
+    for k in range(0, cells.size, _BATCH):
+        places = _points(light, cells[k : k + _BATCH], _CHARGE_GRID)
+        charge = model.expected_charge(light.xyz, light.direction, places, 1.0)
+        fluence[k : k + _BATCH] = charge.reshape(-1, math.prod(_CHARGE_GRID)).mean(axis=1)
+    return fluence / (PHOTONS_PER_GEV * MODULE_AREA)
 
 
 def _time_distances(light: ReferenceLight, model: LightModel, cells: IntArray) -> FloatArray:
     """Return largest distances between cumulative distributions, NaN without statistics."""
     distance = np.full(cells.size, np.nan)
     known = np.flatnonzero(light.n_times[cells] >= _MIN_TIMES)
+    n_points = math.prod(_TIME_GRID)
     for k in range(0, known.size, _BATCH):
         rows = known[k : k + _BATCH]
         places = _points(light, cells[rows], _TIME_GRID)
-        weight = model.expected_charge(light.xyz, light.direction, places)
+        charge = model.expected_charge(light.xyz, light.direction, places, 1.0)
         cdf = model.time_cdf(light.xyz, light.direction, places, TIME_EDGES[1:-1])
-        mean = np.einsum("np,npe->ne", weight, cdf) / weight.sum(axis=1)[:, None]
+        weight = charge.reshape(-1, n_points)
+        weighted = np.einsum("np,npe->ne", weight, cdf.reshape(len(weight), n_points, -1))
         seen = np.cumsum(light.times[cells[rows]], axis=1)[:, :-1]
-        distance[rows] = np.abs(seen - mean).max(axis=1)
+        distance[rows] = np.abs(seen - weighted / weight.sum(axis=1)[:, None]).max(axis=1)
     return distance
 
 
@@ -372,7 +372,7 @@ def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, Float
     known = (light.fluence > 0) & (light.error < _MAX_ERROR * light.fluence)
     middle_r = np.repeat(0.5 * (R_EDGES[1:] + R_EDGES[:-1]), N_COS * N_AZIMUTH)
     cells = np.flatnonzero(known & (middle_r < RANGES[-1]))
-    om_xyz = _points(light, cells, (1, 1, 1))[:, 0]
+    om_xyz = _points(light, cells, (1, 1, 1))
     inside = (om_xyz[:, 2] > OM_Z[0]) & (om_xyz[:, 2] < OM_Z[1])
     cells, om_xyz = cells[inside], om_xyz[inside]
     z_source, z_om = model.ice.effective_z(light.xyz), model.ice.effective_z(om_xyz)
@@ -384,13 +384,17 @@ def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, Float
     along = line[:, 0] * np.cos(FLOW_AZIMUTH) + line[:, 1] * np.sin(FLOW_AZIMUTH)
     horizontal = np.hypot(line[:, 0], line[:, 1])
     steep = horizontal < 0.5 * np.linalg.norm(line, axis=1)
+    with warnings.catch_warnings():  # corners of the uppermost and lowest cells stick out
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        fluence = _model_fluence(light, model, cells)
+        time_distance = _time_distances(light, model, cells)
     cosines = 0.5 * (COS_EDGES[1:] + COS_EDGES[:-1])
     return {
         "r": middle_r[cells],
         "cosine": cosines[cells // N_AZIMUTH % N_COS],
         "flow": np.where(steep, np.nan, (along / np.maximum(horizontal, 1e-9)) ** 2),
-        "ratio": np.log(_model_fluence(light, model, cells) / light.fluence[cells]),
+        "ratio": np.log(fluence / light.fluence[cells]),
         "error": light.error[cells] / light.fluence[cells],
         "is_dust": is_dust.astype(np.float64),
-        "time_distance": _time_distances(light, model, cells),
+        "time_distance": time_distance,
     }

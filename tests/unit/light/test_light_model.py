@@ -11,11 +11,11 @@ from scipy.integrate import quad
 
 from handmade_light import handmade_weights
 from skymap_scanner.light import mixture
-from skymap_scanner.light.inputs import MAX_DISTANCE
+from skymap_scanner.light.inputs import MAX_DISTANCE, Pairs
 from skymap_scanner.light.interface import Light
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.light.optics import MODULE_AREA, PHOTONS_PER_GEV
-from skymap_scanner.light.trained_volume import ExtrapolationWarning, is_trained
+from skymap_scanner.light.trained_volume import ExtrapolationWarning, count_untrained, is_trained
 
 if TYPE_CHECKING:
     from skymap_scanner.units import FloatArray
@@ -378,3 +378,17 @@ def test_charge_and_time_use_the_same_ice_and_emission(model: LightModel) -> Non
     assert model.ice.name == "spice_bfr-v2"
     np.testing.assert_array_equal(model.tables.emission, model.weights.emission)
     assert model.weights.time.last_bias.size == 3 * mixture.N_COMPONENTS
+
+
+def test_pairs_outside_the_trained_volume_are_counted_as_the_plain_rule_says() -> None:
+    rng = np.random.default_rng(3)
+    source = rng.uniform(-900, 900, (300, 3))
+    om = rng.uniform(-650, 650, (300, 3))
+    om[:20] = source[:20] + 0.3
+    rows = np.arange(300)
+    pairs = Pairs(
+        np.column_stack([source, source[:, 2]]), np.column_stack([om, om[:, 2]]), source, rows, rows
+    )
+    outside = int(np.count_nonzero(~is_trained(source, om)))
+    assert 50 < outside < 290
+    assert count_untrained(pairs) == count_untrained.py_func(pairs) == outside

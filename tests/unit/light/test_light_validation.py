@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from skymap_scanner.exceptions import UsageError
+from skymap_scanner.light import validation
 from skymap_scanner.light.cells import N_CELLS, N_COS, N_R, R_EDGES
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.medium import FLOW_AZIMUTH, make_medium
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 ICE = IceModel.load()
 #: Heights with clean ice 100 m above and below, and in the middle of the dust.
 CLEAN_Z, DUST_Z = -350.0, -80.0
+
+
+@pytest.fixture(autouse=True)
+def _coarse_grids(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy's light is the same all over a cell: a few points do."""
+    monkeypatch.setattr(validation, "_CHARGE_GRID", (2, 2, 2))
+    monkeypatch.setattr(validation, "_TIME_GRID", (2, 2, 2))
 
 
 class _Toy:
