@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from skymap_scanner.light.medium import Medium
     from skymap_scanner.units import FloatArray
 
-__all__ = ["MAX_TIME", "LightRecord", "propagate"]
+__all__ = ["MAX_TIME", "LightRecord", "accept", "propagate"]
 
 #: Photons older than this are not followed any more [ns].
 MAX_TIME: Final = 12_000.0
@@ -165,7 +165,7 @@ def _follow(
             x, y, z = at[0] - source[0], at[1] - source[1], at[2] - source[2]
             if end == ABSORBED or at[3] > MAX_TIME or x * x + y * y + z * z > _MAX_R2:
                 break
-            value = weight / b * _accept(n[2], medium.acceptance)
+            value = weight / b * accept(n[2], medium.acceptance)
             _score(x, y, z, at[3], value, frame, record, uniform(state))
             n_scatters += 1
             scatter(n, medium.f_liu, state)
@@ -173,7 +173,7 @@ def _follow(
 
 
 @kernel
-def _accept(n_z: float, coefficients: FloatArray) -> float:
+def accept(n_z: float, coefficients: FloatArray) -> float:
     """Return the angular acceptance of a module for a photon that travels with `n_z`."""
     value = 0.0
     for k in range(coefficients.size - 1, -1, -1):
