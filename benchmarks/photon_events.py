@@ -1,9 +1,9 @@
 """Four events photon by photon, and what the light model makes of the same sources.
 
 Three cascades of 10 TeV (clear ice, average ice, below the dust layer) and a muon of 30 TeV with
-its losses, each twice: with little enlarged modules for those near to it, and with much enlarged
-ones for the rest. The mean number of photo-electrons per module goes into one file per event. A run
-that was stopped goes on where it was; with more slices the files get better.
+its losses, each three times: with little enlarged modules for those near to it, and with much
+enlarged ones for those far away. The mean number of photo-electrons per module goes into one file
+per event. A run that was stopped goes on where it was; with more slices the files get better.
 
     python benchmarks/photon_events.py FOLDER [--threads N] [--slices N] [--event NAME ...]
     python benchmarks/photon_events.py FOLDER --compare [--model FILE.npz]
@@ -18,7 +18,7 @@ import io
 import itertools
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,12 +58,42 @@ MUON_PLACE: Final = (60.0, 40.0, 20.0)
 MUON_FROM: Final = (75.0, 200.0)
 MUON_HALF_LENGTH: Final = 540.0
 MUON_SEED: Final = 8
-#: Modules nearer than this to a source or the track count in the run with small ones [m].
-NEAR: Final = 60.0
-#: Name of a run, enlargement of the modules, events per slice, slices.
-RUNS: Final = (("near", 3.0, 0.1, 5), ("far", 15.0, 2.0, 10))
 #: Edges of the distance bins of a comparison [m].
 EDGES: Final = (10.0, 30.0, 60.0, 100.0, 150.0, 200.0, 250.0, 300.0, 400.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A simulation with modules of one size, for those at some distances from source or track.
+
+    The radius of the enlarged modules is a twenty-fifth of the lowest distance, or less.
+
+    Attributes
+    ----------
+    name : str
+        Name.
+    distances : tuple of float
+        Which modules it is for [m].
+    oversize : float
+        Their enlargement.
+    exposure : float
+        Events per slice.
+    n_slices : int
+        Slices when nobody chooses.
+    """
+
+    name: str
+    distances: tuple[float, float]
+    oversize: float
+    exposure: float
+    n_slices: int
+
+
+RUNS: Final = (
+    Run("near", (0.0, 30.0), 3.0, 0.1, 20),
+    Run("far", (60.0, 1e9), 15.0, 2.0, 10),
+    Run("middle", (30.0, 60.0), 8.0, 1.0, 10),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +145,24 @@ def simulate(event: TrueEvent, path: Path, n_threads: int, n_slices: int | None)
     """Add the missing slices of an event's runs to its file."""
     detector, medium = built_in_detector(), make_medium(IceModel.load(ICE))
     stored = _load(path) if path.exists() else _empty(event, detector.n_om)
-    for number, (run, oversize, exposure, wanted) in enumerate(RUNS):
-        while int(stored[f"{run}_slices"]) < (n_slices or wanted):
-            done = int(stored[f"{run}_slices"])
+    distance = _distance(stored, event.length)
+    for number, run in enumerate(RUNS):
+        if not np.any((distance >= run.distances[0]) & (distance < run.distances[1])):
+            continue
+        while int(stored[f"{run.name}_slices"]) < (n_slices or run.n_slices):
+            done = int(stored[f"{run.name}_slices"])
             hits = follow_photons(
                 event.emitters, detector, medium, seed=1000 * number + done,
-                oversize=oversize, exposure=exposure, n_threads=n_threads,
+                oversize=run.oversize, exposure=run.exposure, n_threads=n_threads,
             )  # fmt: skip
-            stored[f"{run}_hits"] += np.bincount(hits.seen.om_index, minlength=detector.n_om)
-            stored[f"{run}_photons"] += hits.n_photons
-            stored[f"{run}_slices"] += 1
+            n_hits = np.bincount(hits.seen.om_index, minlength=detector.n_om)
+            stored[f"{run.name}_hits"] += n_hits.astype(np.int32)
+            stored[f"{run.name}_photons"] += hits.n_photons
+            stored[f"{run.name}_slices"] += 1
             buffer = io.BytesIO()
             np.savez_compressed(buffer, allow_pickle=False, **stored)
             write_bytes_atomically(path, buffer.getvalue())
-            print(f"{event.name} {run} {done + 1}: {len(hits.seen.time)} hits", flush=True)
+            print(f"{event.name} {run.name} {done + 1}: {n_hits.sum()} hits", flush=True)
 
 
 def _empty(event: TrueEvent, n_om: int) -> dict[str, Any]:
@@ -136,7 +170,7 @@ def _empty(event: TrueEvent, n_om: int) -> dict[str, Any]:
     settings = {
         "ice": ICE,
         "length": event.length,
-        "runs": {run: {"oversize": o, "exposure": x} for run, o, x, _ in RUNS},
+        "runs": {run.name: asdict(run) for run in RUNS},
     }
     stored: dict[str, Any] = {
         "settings": np.array(json.dumps(settings)),
@@ -145,10 +179,10 @@ def _empty(event: TrueEvent, n_om: int) -> dict[str, Any]:
         "source_xyz": event.sources.xyz,
         "source_energy": event.sources.energy,
     }
-    for run, *_ in RUNS:
-        stored[f"{run}_hits"] = np.zeros(n_om, np.int32)
-        stored[f"{run}_photons"] = np.array(0)
-        stored[f"{run}_slices"] = np.array(0)
+    for run in RUNS:
+        stored[f"{run.name}_hits"] = np.zeros(n_om, np.int32)
+        stored[f"{run.name}_photons"] = np.array(0)
+        stored[f"{run.name}_slices"] = np.array(0)
     return stored
 
 
@@ -163,9 +197,11 @@ def compare(path: Path, model: LightModel) -> Iterator[Bin]:
     settings = json.loads(str(stored["settings"]))
     expected = _expected(stored, model)
     distance = _distance(stored, settings["length"])
-    is_near = distance < NEAR
-    hits = np.where(is_near, stored["near_hits"], stored["far_hits"]).astype(np.float64)
-    weight = np.where(is_near, *(1.0 / _exposure(stored, settings, run) for run in ("near", "far")))
+    hits, weight = np.zeros(detector.n_om), np.zeros(detector.n_om)
+    for name, run in settings["runs"].items():
+        chosen = (distance >= run["distances"][0]) & (distance < run["distances"][1])
+        hits[chosen] = stored[f"{name}_hits"][chosen]
+        weight[chosen] = 1.0 / max(run["exposure"] * int(stored[f"{name}_slices"]), 1e-9)
     ranges = [("all", EDGES[0], np.inf)]
     ranges += [(f"{a:.0f}-{b:.0f} m", a, b) for a, b in itertools.pairwise(EDGES)]
     for name, low, high in ranges:
@@ -174,10 +210,6 @@ def compare(path: Path, model: LightModel) -> Iterator[Bin]:
         yield Bin(
             name, int(chosen.sum()), charge, float(np.sqrt(squared)), float(expected[chosen].sum())
         )
-
-
-def _exposure(stored: dict[str, Any], settings: dict[str, Any], run: str) -> float:
-    return float(settings["runs"][run]["exposure"] * int(stored[f"{run}_slices"]))
 
 
 def _expected(stored: dict[str, Any], model: LightModel) -> FloatArray:
@@ -208,7 +240,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the files are")
     parser.add_argument("--threads", type=int, default=1, help="threads (1)")
-    parser.add_argument("--slices", type=int, help="slices of each run (5 and 10)")
+    parser.add_argument("--slices", type=int, help="slices of each run (20, 10, 10)")
     parser.add_argument("--event", action="append", help="only this one (all)")
     parser.add_argument("--compare", action="store_true", help="compare with the light model")
     parser.add_argument("--model", type=Path, help="file of the light model (that of the package)")

@@ -10,6 +10,7 @@ import pytest
 from skymap_scanner.event import Detector
 from skymap_scanner.event.detector import built_in_detector
 from skymap_scanner.exceptions import UsageError
+from skymap_scanner.light.cells import CELL_VOLUMES, N_CELLS, N_R, R_EDGES
 from skymap_scanner.light.chance import make_state
 from skymap_scanner.light.ice import IceModel, group_index, phase_index
 from skymap_scanner.light.medium import Medium, make_medium
@@ -22,6 +23,7 @@ from skymap_scanner.light.optics import (
     cascade_length,
     wavelength_slices,
 )
+from skymap_scanner.light.propagation import propagate
 from skymap_scanner.simulation.emitters import (
     Emitters,
     cascade_emitters,
@@ -168,6 +170,51 @@ def test_oversize_keeps_the_mean_in_real_ice(ice: Medium) -> None:
     assert many > 500
     # Photons that wander near a module may hit it more than once: errors are a little larger.
     assert few == pytest.approx(many / exposure, abs=4.5 * np.sqrt(many / exposure))
+
+
+def shell_detector(centre: FloatArray, low: float, high: float) -> Detector:
+    """Return modules that fill a shell around a point evenly, on 250 strings."""
+    n_string, n_om = 250, 40
+    number = np.arange(n_string)
+    radius, azimuth = high * np.sqrt((number + 0.5) / n_string), number * np.pi * (3 - np.sqrt(5))
+    step = 2.0 * high / n_om
+    z = -high + step * (np.arange(n_om) + (number[:, None] * 0.618034) % 1.0)
+    xyz = np.empty((n_string, n_om, 3))
+    xyz[..., 0] = (radius * np.cos(azimuth))[:, None]
+    xyz[..., 1] = (radius * np.sin(azimuth))[:, None]
+    xyz[..., 2] = z
+    string, om = np.meshgrid(number + 1, np.arange(n_om) + 1, indexing="ij")
+    distance = np.linalg.norm(xyz, axis=2)
+    chosen = (distance >= low) & (distance < high)
+    n = int(chosen.sum())
+    return Detector(
+        om_key=np.stack([string[chosen], om[chosen]], axis=1),
+        om_xyz=xyz[chosen] + centre,
+        rel_efficiency=np.ones(n),
+        is_alive=np.ones(n, np.bool_),
+        source="test",
+    )
+
+
+def test_modules_see_the_fluence_of_the_collision_estimator(ice: Medium) -> None:
+    place = np.array([10.0, -20.0, -345.0])
+    low, high = R_EDGES[np.searchsorted(R_EDGES, [30.0, 60.0])]
+    inside = np.repeat((R_EDGES[:-1] >= low) & (R_EDGES[1:] <= high), N_CELLS // N_R)
+    record = propagate(place, DIRECTION, ice, n_photons=40_000, seed=(1,))
+    fluence = record.total[inside].sum() / record.n_photons / CELL_VOLUMES[inside].sum()
+    point = Emitters(
+        xyz=place[None],
+        time=np.zeros(1),
+        direction=DIRECTION[None],
+        n_photons=np.array([1e5]),
+        shape=np.zeros(1),
+        scale=np.zeros(1),
+        cascade_share=np.ones(1),
+    )
+    detector = shell_detector(place, low, high)
+    hits = follow_photons(point, detector, ice, seed=2, oversize=8.0, exposure=40.0)
+    charge = hits.charge(detector.n_om).sum() / detector.n_om
+    assert charge == pytest.approx(1e5 * MODULE_AREA * fluence, rel=0.05)
 
 
 @pytest.mark.parametrize("oversize", [1.0, 8.0])
