@@ -48,7 +48,7 @@ ICE: Final = "spice_bfr-v2"
 CASCADES: Final = (
     ("clear", (-190.0, -300.0, -345.0), 100.0, 35.0),
     ("average", (137.0, -127.0, 206.0), 40.0, 250.0),
-    ("dust", (-165.0, 240.0, -165.0), 140.0, 120.0),
+    ("dust", (-305.0, -405.0, -172.0), 140.0, 215.0),
 )
 CASCADE_ENERGY: Final = 1e4
 #: Muon: energy where it starts [GeV], a point on its track [m], direction [deg], length before and

@@ -24,6 +24,7 @@ from skymap_scanner.light.optics import (
     wavelength_slices,
 )
 from skymap_scanner.light.propagation import propagate
+from skymap_scanner.simulation import photon_by_photon
 from skymap_scanner.simulation.emitters import (
     Emitters,
     cascade_emitters,
@@ -261,6 +262,21 @@ def test_search_agrees_with_its_plain_python() -> None:
         assert n == leg_hits.py_func(start, direction, 200.0, modules, plain) >= 2
         np.testing.assert_allclose(compiled[:n], plain[:n], atol=1e-9)
     assert is_far.py_func(0.0, 0.0, 2000.0, 10.0, modules) is True
+
+
+def test_photons_go_where_plain_python_sends_them(
+    ice: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = built_in_detector()
+    track = Track(detector.om_xyz[detector.index_of(30, 40)] - 12.0 * DIRECTION, 0.0, DIRECTION)
+    emitters = cascade_emitters(track, np.zeros(1), np.array([5.0]))
+    compiled = follow_photons(emitters, detector, ice, seed=1, oversize=20.0)
+    assert compiled.seen.time.size > 5
+    for name in ("_follow", "_look"):
+        monkeypatch.setattr(photon_by_photon, name, getattr(photon_by_photon, name).py_func)
+    plain = follow_photons(emitters, detector, ice, seed=1, oversize=20.0)
+    np.testing.assert_array_equal(plain.seen.om_index, compiled.seen.om_index)
+    np.testing.assert_allclose(plain.seen.time, compiled.seen.time, atol=1e-6)
 
 
 def test_most_of_the_ice_is_far_from_modules() -> None:
