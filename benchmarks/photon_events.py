@@ -18,7 +18,7 @@ import io
 import itertools
 import json
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +30,7 @@ from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.medium import make_medium
 from skymap_scanner.light.model import LightModel
+from skymap_scanner.light.optics import PHOTONS_PER_GEV
 from skymap_scanner.light.trained_volume import ExtrapolationWarning
 from skymap_scanner.simulation.emitters import Emitters, cascade_emitters, muon_emitters
 from skymap_scanner.simulation.muon import propagate_muon
@@ -66,7 +67,7 @@ EDGES: Final = (10.0, 30.0, 60.0, 100.0, 150.0, 200.0, 250.0, 300.0, 400.0)
 class Run:
     """A simulation with modules of one size, for those at some distances from source or track.
 
-    The radius of the enlarged modules is a twenty-fifth of the lowest distance, or less.
+    The radius of the enlarged modules is a twelfth of the lowest distance, or less.
 
     Attributes
     ----------
@@ -77,7 +78,7 @@ class Run:
     oversize : float
         Their enlargement.
     exposure : float
-        Events per slice.
+        Events of 10 TeV per slice; of fainter events so many more.
     n_slices : int
         Slices when nobody chooses.
     """
@@ -90,7 +91,7 @@ class Run:
 
 
 RUNS: Final = (
-    Run("near", (0.0, 30.0), 3.0, 0.1, 20),
+    Run("near", (0.0, 30.0), 5.0, 0.25, 12),
     Run("far", (60.0, 1e9), 15.0, 2.0, 10),
     Run("middle", (30.0, 60.0), 8.0, 1.0, 10),
 )
@@ -105,6 +106,11 @@ class TrueEvent:
     length: float
     emitters: Emitters
     sources: LightSources
+
+    @property
+    def scale(self) -> float:
+        """Events that shine as much as a cascade of 10 TeV."""
+        return round(PHOTONS_PER_GEV * CASCADE_ENERGY / float(self.emitters.n_photons.sum()), 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,7 @@ def simulate(event: TrueEvent, path: Path, n_threads: int, n_slices: int | None)
             done = int(stored[f"{run.name}_slices"])
             hits = follow_photons(
                 event.emitters, detector, medium, seed=1000 * number + done,
-                oversize=run.oversize, exposure=run.exposure, n_threads=n_threads,
+                oversize=run.oversize, exposure=run.exposure * event.scale, n_threads=n_threads,
             )  # fmt: skip
             n_hits = np.bincount(hits.seen.om_index, minlength=detector.n_om)
             stored[f"{run.name}_hits"] += n_hits.astype(np.int32)
@@ -170,7 +176,9 @@ def _empty(event: TrueEvent, n_om: int) -> dict[str, Any]:
     settings = {
         "ice": ICE,
         "length": event.length,
-        "runs": {run.name: asdict(run) for run in RUNS},
+        "runs": {
+            run.name: asdict(replace(run, exposure=run.exposure * event.scale)) for run in RUNS
+        },
     }
     stored: dict[str, Any] = {
         "settings": np.array(json.dumps(settings)),
@@ -240,7 +248,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the files are")
     parser.add_argument("--threads", type=int, default=1, help="threads (1)")
-    parser.add_argument("--slices", type=int, help="slices of each run (20, 10, 10)")
+    parser.add_argument("--slices", type=int, help="slices of each run (12, 10, 10)")
     parser.add_argument("--event", action="append", help="only this one (all)")
     parser.add_argument("--compare", action="store_true", help="compare with the light model")
     parser.add_argument("--model", type=Path, help="file of the light model (that of the package)")
