@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from skymap_scanner.light.medium import Medium
     from skymap_scanner.units import FloatArray
 
-__all__ = ["MAX_TIME", "LightRecord", "accept", "propagate"]
+__all__ = ["MAX_TIME", "LightRecord", "propagate"]
 
 #: Photons older than this are not followed any more [ns].
 MAX_TIME: Final = 12_000.0
