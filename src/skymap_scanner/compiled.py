@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 _PACKAGE: Final = Path(__file__).parent
 #: Files whose contents end up in machine code, relative to the package.
-_SOURCES: Final = ("units.py", "compiled.py", "light/*.py", "recos/*/*.py")
+_SOURCES: Final = ("units.py", "compiled.py", "light/*.py", "simulation/*.py", "recos/*/*.py")
 
 
 class Kernel(Protocol[P, R]):

@@ -278,7 +278,7 @@ def _follow(
                 left[0] = -math.log(uniform(state))
                 scatter(n, medium.f_liu, state)
                 continue
-            value = weight / b * _accept(n[2], medium.acceptance)
+            value = weight / b * accept(n[2], medium.acceptance)
             _score(x, y, z, at[3], value, frame, record, uniform(state))
             n_scatters += 1
             while level < splits.size and squared > SHELLS[level] * SHELLS[level]:
@@ -312,7 +312,7 @@ def _recall(place: FloatArray, at: FloatArray, n: FloatArray) -> tuple[float, in
 
 
 @kernel
-def _accept(n_z: float, coefficients: FloatArray) -> float:
+def accept(n_z: float, coefficients: FloatArray) -> float:
     """Return the angular acceptance of a module for a photon that travels with `n_z`."""
     value = 0.0
     for k in range(coefficients.size - 1, -1, -1):

@@ -41,6 +41,7 @@ __all__ = [
     "MuonLight",
     "Track",
     "cascade_sources",
+    "draw_hadronic_light",
     "muon_sources",
 ]
 
@@ -124,8 +125,8 @@ def _on_track(track: Track, distance: FloatArray, energy: FloatArray) -> LightSo
     )
 
 
-def _hadronic_light(energy: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Draw which electromagnetic energy gives the light of hadronic cascades [GeV]."""
+def draw_hadronic_light(energy: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Draw which electromagnetic energy gives the light of hadronic cascades [GeV], shape (n,)."""
     mean, spread = hadronic_light_factor(energy)
     return np.asarray(energy * np.clip(rng.normal(mean, spread), _MIN_HADRONIC, 1.0))
 
@@ -159,7 +160,7 @@ def cascade_sources(
     if hadronic_fraction > 0.0:
         own = np.array([energy * hadronic_fraction])
         shape, scale = cascade_length(own, hadronic=True)
-        parts.append(_on_track(track, shape * scale, _hadronic_light(own, rng)))
+        parts.append(_on_track(track, shape * scale, draw_hadronic_light(own, rng)))
     return LightSources.joined(parts)
 
 
@@ -210,7 +211,7 @@ def muon_sources(track: Track, passage: MuonPassage, rng: np.random.Generator) -
     """
     nuclear = passage.loss_process == PROCESSES.index("nuclear")
     loss = passage.loss_energy.copy()
-    loss[nuclear] = _hadronic_light(passage.loss_energy[nuclear], rng)
+    loss[nuclear] = draw_hadronic_light(passage.loss_energy[nuclear], rng)
     distance = passage.loss_distance + _mean_depth(passage.loss_energy, nuclear)
     is_large = passage.loss_energy >= LUMPED_ENERGY
 
