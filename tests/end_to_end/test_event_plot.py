@@ -101,7 +101,7 @@ def test_the_bundled_event_becomes_a_picture(
     assert time.perf_counter() - start < 5.0
     said = capsys.readouterr()
     assert said.out == (
-        f"{NAME}: 86 DOMs, 546 pulses, 810.6 PE; online fit {FIT}; simulated truth\n"
+        f"{NAME}: 162 DOMs, 777 pulses, 1004.0 PE; online fit {FIT}; simulated truth\n"
     )
     assert said.err == ""
     picture = matplotlib.image.imread(tmp_path / NAME)
@@ -117,7 +117,7 @@ def test_all_pulses_from_above_as_pdf(
 ) -> None:
     options = ["-o", "all.pdf", "--pulses", "all", "--view", "-30", "-200"]
     assert cli.main(["event", "plot", str(event_file), *options]) == 0
-    assert capsys.readouterr().out.startswith("all.pdf: 146 DOMs, 668 pulses, 934.6 PE")
+    assert capsys.readouterr().out.startswith("all.pdf: 259 DOMs, 968 pulses, 1195.5 PE")
     assert (tmp_path / "all.pdf").read_bytes().startswith(b"%PDF")
 
 

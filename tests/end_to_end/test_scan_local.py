@@ -215,7 +215,7 @@ def test_cone_scan_covers_its_cone_and_refines_inside_of_it(
     from skymap_scanner.sky.region import Cone
 
     done = programs.scan(
-        event_file, *IDLE, "--nsides", "8:0", "16:3", "--around", "40,-10,12", "--no-plots",
+        event_file, *IDLE, "--nsides", "8:0", "16:12", "--around", "40,-10,12", "--no-plots",
         "-o", "out", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -125,7 +125,7 @@ def _load_model(name: str | None) -> LightModel:
     try:
         return LightModel.load(name)
     except InputError as error:
-        raise error.at(f"--model {name}" if name is not None else "--model") from error
+        raise error.at("--model") from error
 
 
 def _load_ice(name: str) -> IceModel:

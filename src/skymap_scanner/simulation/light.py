@@ -121,11 +121,13 @@ def load_light(name: str = DEFAULT_LIGHT, ice: str = "spice_bfr-v2") -> PointLig
     UsageError
         When there is no such light or ice, or the network was made for another ice.
     """
+    from skymap_scanner.light.ice import IceModel
+
+    through = IceModel.load(ice)
     if name == "analytic":
-        from skymap_scanner.light.ice import IceModel
         from skymap_scanner.simulation.analytic import AnalyticLight
 
-        return AnalyticLight(IceModel.load(ice))
+        return AnalyticLight(through)
     if name == "model":
         return _load_network(ice)
     raise UsageError("unknown kind of light", found=name, wanted=" or ".join(LIGHTS))

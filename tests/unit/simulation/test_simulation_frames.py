@@ -165,7 +165,7 @@ def test_light_of_a_cascade_comes_from_its_vertex() -> None:
     event = simulate_cascade(settings, detector)
     rows = detector.indices_of(event.pulses.om_key[:, 0], event.pulses.om_key[:, 1])
     centre = np.average(detector.om_xyz[rows], axis=0, weights=event.pulses.charge)
-    assert np.linalg.norm(centre - vertex) < 60.0
+    assert np.linalg.norm(centre - vertex) < 100.0  # most of the light goes forward
     assert event.truth["kind"] == "cascade"
     assert event.truth["vertex"] == vertex.tolist()
     # all of the electron's light, most of the hadrons'
@@ -182,7 +182,7 @@ def test_a_light_of_one_s_own_can_be_handed_in() -> None:
     detector = built_in_detector()
     charge = [
         simulate_cascade(settings, detector, light).truth["photo_electrons"]
-        for light in (None, Twice(IceModel.load()))
+        for light in (AnalyticLight(IceModel.load()), Twice(IceModel.load()))
     ]
     assert charge[1] / charge[0] == pytest.approx(2.0, rel=0.2)
 
