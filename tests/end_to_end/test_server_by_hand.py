@@ -234,7 +234,7 @@ def test_a_client_that_comes_after_the_end_learns_it_from_the_startup_json(
 def test_a_signal_while_clients_say_goodbye_does_not_harm_the_complete_map(
     programs: Programs, event_file: Path
 ) -> None:
-    server = start_server(programs, event_file, *IDLE, *LONGER)
+    server = start_server(programs, event_file, *SLOW, *LONGER)
     client = start_client(programs)
     wait_for(lambda: children(programs), "a child")
     sleeper = start_client(programs)
