@@ -67,8 +67,7 @@ def kernel(function: Callable[P, R]) -> Kernel[P, R]:
     Kernel
         Compiled function.
     """
-    with _our_cache_folder():
-        return cast("Kernel[P, R]", nb.njit(error_model="numpy", nogil=True, cache=True)(function))
+    return _compile(function, fastmath=False)
 
 
 def fused_kernel(function: Callable[P, R]) -> Kernel[P, R]:
@@ -87,11 +86,7 @@ def fused_kernel(function: Callable[P, R]) -> Kernel[P, R]:
     Kernel
         Compiled function.
     """
-    with _our_cache_folder():
-        return cast(
-            "Kernel[P, R]",
-            nb.njit(error_model="numpy", nogil=True, cache=True, fastmath={"contract"})(function),
-        )
+    return _compile(function, fastmath={"contract"})
 
 
 def fast_kernel(function: Callable[P, R]) -> Kernel[P, R]:
@@ -110,11 +105,14 @@ def fast_kernel(function: Callable[P, R]) -> Kernel[P, R]:
     Kernel
         Compiled function.
     """
+    return _compile(function, fastmath=True)
+
+
+def _compile(function: Callable[P, R], *, fastmath: bool | set[str]) -> Kernel[P, R]:
+    """Decorate a function; `fastmath` is what the compiler may do to its arithmetic."""
+    decorate = nb.njit(error_model="numpy", nogil=True, cache=True, fastmath=fastmath)
     with _our_cache_folder():
-        return cast(
-            "Kernel[P, R]",
-            nb.njit(error_model="numpy", nogil=True, cache=True, fastmath=True)(function),
-        )
+        return cast("Kernel[P, R]", decorate(function))
 
 
 @contextlib.contextmanager
