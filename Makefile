@@ -23,7 +23,7 @@ lint: $(VENV)/.lint  ## ruff, mypy --strict, codespell
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src tests benchmarks examples
 
 bench: $(VENV)/.test  ## speed and memory figures, printed (the scripts that make constants are not run)
-	for name in data_sizes state_memory server_memory broker_throughput throughput light_speed; do \
+	for name in data_sizes state_memory server_memory broker_throughput throughput light_speed event_display; do \
 		echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 	for name in splinempe_fit scan_events; do \
 		echo "== $$name"; $(BIN)/python benchmarks/$$name.py "$(EVENT)" || exit 1; done

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.image
@@ -96,9 +95,7 @@ def scan_of(
 def test_the_bundled_event_becomes_a_picture(
     event_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    start = time.perf_counter()
     assert cli.main(["event", "plot", str(event_file)]) == 0
-    assert time.perf_counter() - start < 5.0
     said = capsys.readouterr()
     assert said.out == (
         f"{NAME}: 162 DOMs, 777 pulses, 1004.0 PE; online fit {FIT}; simulated truth\n"
@@ -373,8 +370,6 @@ def test_a_full_disk_leaves_the_old_picture(
 @pytest.mark.shared
 def test_every_real_event_is_drawn(shared: Path, tmp_path: Path) -> None:
     for number, path in enumerate(sorted((shared / "events").iterdir())):
-        start = time.perf_counter()
         picture = tmp_path / f"{number}.png"
         assert cli.main(["event", "plot", str(path), "-o", str(picture)]) == 0
-        assert time.perf_counter() - start < 5.0
         assert picture.stat().st_size > 100_000
