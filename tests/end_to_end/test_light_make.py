@@ -53,6 +53,13 @@ def test_weights_go_to_an_npz_file(tmp_path: Path) -> None:
     assert "*.npz" in done.stderr
 
 
+def test_the_seed_of_the_reference_is_refused(tmp_path: Path) -> None:
+    done = _make(tmp_path, "--seed=999")
+    assert done.returncode == 2
+    assert "must not be those to train on" in done.stderr
+    assert not (tmp_path / "work").exists()
+
+
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch: make train-env")
 def test_a_model_is_made_and_a_second_run_goes_on_where_the_first_was(tmp_path: Path) -> None:
     first = _make(tmp_path, *FEW)
@@ -77,6 +84,12 @@ def test_a_model_is_made_and_a_second_run_goes_on_where_the_first_was(tmp_path: 
     again = LightModel.load(tmp_path / "light.npz")
     for old, new in zip(model.weights.time, again.weights.time, strict=True):
         np.testing.assert_allclose(new, old, rtol=1e-3, atol=1e-4)
+    stage = tmp_path / "work" / "charge.npz"
+    stage.write_bytes(stage.read_bytes()[:1000])
+    damaged = _make(tmp_path, *FEW)
+    assert damaged.returncode == 2
+    assert "charge.npz" in damaged.stderr
+    assert "Traceback" not in damaged.stderr
     other = _make(tmp_path, *FEW, "--photons=400")
     assert other.returncode == 2
     assert "another production" in other.stderr

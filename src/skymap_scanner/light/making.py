@@ -28,7 +28,7 @@ from skymap_scanner.light.production import (
     produce,
 )
 from skymap_scanner.light.validation import compare, flow_ratio, simulate_reference
-from skymap_scanner.light.weights import Weights, write_weights
+from skymap_scanner.light.weights import DAMAGE, Weights, write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +91,13 @@ class MakeSettings:
                 raise UsageError(
                     "illegal value", place=field.name, found=value, wanted="a positive number"
                 )
+        if self.seed == _REFERENCE_SEED:
+            raise UsageError(
+                "sources to validate with must not be those to train on",
+                place="seed",
+                found=self.seed,
+                wanted="any other",
+            )
 
 
 def make_light_model(
@@ -194,9 +201,18 @@ def _stage(
     path = folder / f"{name}.npz"
     key = json.dumps({"made_of": made_of, "fit": asdict(fit)}, sort_keys=True)
     if path.exists():
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["key"]) == key:
-                return Layers(*(file[field] for field in Layers._fields))
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                kept, layers = str(file["key"]), Layers(*(file[name] for name in Layers._fields))
+        except DAMAGE as error:
+            raise UsageError(
+                "damaged stage of an earlier run",
+                place=str(path),
+                found=str(error),
+                wanted="what `light make` wrote; remove it to train again",
+            ) from error
+        if kept == key:
+            return layers
     layers = train()
     buffer = io.BytesIO()
     np.savez(buffer, key=np.array(key), **layers._asdict())

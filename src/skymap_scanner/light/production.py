@@ -8,7 +8,6 @@ where it was.
 from __future__ import annotations
 
 import io
-import json
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy.stats import qmc
 
-from skymap_scanner.exceptions import UsageError
 from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.medium import make_medium
 from skymap_scanner.light.propagation import SHELLS, choose_splits, propagate
+from skymap_scanner.light.work_folder import claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +41,6 @@ _Z_QUANTILES: Final = (0.0, 0.07, 0.32, 0.68, 0.93, 1.0)
 _DISC_RADIUS: Final = 600.0
 #: Sources per file.
 CHUNK: Final = 32
-_SETTINGS: Final = "production.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +142,7 @@ def produce(
     UsageError
         When the folder holds another production, or files of one without its settings.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, settings)
+    claim(folder, "production", asdict(settings))
     medium = make_medium(IceModel.load(settings.ice))
     paths = [folder / f"chunk-{k:06d}.npz" for k in range(-(-n_sources // CHUNK))]
     missing = [(k, path) for k, path in enumerate(paths) if not path.exists()]
@@ -167,30 +164,6 @@ def produce(
             for future in running:
                 future.cancel()
     return paths
-
-
-def _claim(folder: Path, settings: ProductionSettings) -> None:
-    """Make sure that a folder holds this production and no other."""
-    path = folder / _SETTINGS
-    wanted = asdict(settings)
-    if not path.exists():
-        if any(folder.glob("chunk-*.npz")):
-            raise UsageError(
-                "chunks of an unknown production",
-                place=str(folder),
-                found=f"no {_SETTINGS}",
-                wanted="a new folder",
-            )
-        write_bytes_atomically(path, (json.dumps(wanted, indent=1) + "\n").encode())
-        return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(
-            "damaged settings of a production", place=str(path), found=str(error), wanted="JSON"
-        ) from error
-    if found != wanted:
-        raise UsageError("another production", place=str(folder), found=found, wanted=wanted)
 
 
 def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: Medium) -> None:

@@ -33,6 +33,7 @@ from skymap_scanner.light.medium import FLOW_AZIMUTH, make_medium
 from skymap_scanner.light.optics import MODULE_AREA, PHOTONS_PER_GEV
 from skymap_scanner.light.propagation import TIME_EDGES, propagate
 from skymap_scanner.light.trained_volume import OM_Z, ExtrapolationWarning
+from skymap_scanner.light.work_folder import claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,8 @@ _MIN_TIMES: Final = 3_000.0
 #: Points per cell over which the model is averaged: a grid in distance, cosine and azimuth. Light
 #: in dust falls by an order of magnitude across the far cells: a coarser grid shows as scatter.
 _CHARGE_GRID, _TIME_GRID = (8, 10, 4), (4, 6, 2)
+#: Fraction of absorption that is sampled.
+_KILL: Final = 0.4
 #: Cells at a time, for the sake of memory.
 _BATCH: Final = 500
 
@@ -159,11 +162,12 @@ def simulate_reference(
     Raises
     ------
     UsageError
-        When there are too few repeats, or the folder has files of other sources.
+        When there are too few repeats, or the folder has files of other sources or settings.
     """
     if n_repeats < 2:
         raise UsageError("too few repeats", found=n_repeats, wanted="at least 2")
-    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"ice": ice.name, "n_photons": n_photons, "n_repeats": n_repeats}
+    claim(folder, "reference", settings | {"kill": _KILL, "seed": seed})
     medium = make_medium(ice)
     n_sources = len(sources.xyz)
 
@@ -180,7 +184,7 @@ def simulate_reference(
                 medium,
                 n_photons=n_photons,
                 seed=(seed, k, repeat),
-                kill=0.4,
+                kill=_KILL,
                 record_times=True,
             )
             total[repeat] = record.fluence

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["VERSION", "Weights", "read_weights", "write_weights"]
+__all__ = ["DAMAGE", "VERSION", "Weights", "read_weights", "write_weights"]
 
 #: Version of the file format and of what the networks' inputs mean.
 VERSION: Final = 1
@@ -36,7 +36,7 @@ _EMISSION: Final = "emission"
 #: Shape of that table.
 _EMISSION_SHAPE: Final = (2049, 3)
 #: What numpy raises when a file is no archive of arrays, or a damaged one.
-_DAMAGE: Final = (
+DAMAGE: Final = (
     ArithmeticError,
     AttributeError,  # an array alone
     EOFError,
@@ -107,7 +107,7 @@ def read_weights(path: Path) -> Weights:
     try:
         archive = np.load(io.BytesIO(data), allow_pickle=False)
         contents = {name: archive[name] for name in archive.files}
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise FormatError(
             "not a light model, or damaged",
             place=str(path),

@@ -255,6 +255,24 @@ def test_reference_that_exists_is_kept_and_that_of_other_sources_refused(
         simulate_reference(tmp_path, other, ICE, **settings)
 
 
+@pytest.mark.parametrize(
+    ("ice", "change"),
+    [
+        (ICE, {"n_photons": 21}),
+        (ICE, {"n_repeats": 3}),
+        (ICE, {"seed": 6}),
+        (IceModel.load("spice_ftp-v3m"), {}),
+    ],
+)
+def test_reference_of_other_settings_is_refused(
+    tmp_path: Path, sources: Sources, ice: IceModel, change: dict[str, int]
+) -> None:
+    settings: dict[str, Any] = {"n_photons": 20, "n_repeats": 2, "seed": 5}
+    simulate_reference(tmp_path, sources, ICE, **settings)
+    with pytest.raises(UsageError, match="another reference"):
+        simulate_reference(tmp_path, sources, ice, **(settings | change))
+
+
 def test_one_repeat_has_no_error_and_is_refused(tmp_path: Path, sources: Sources) -> None:
     with pytest.raises(UsageError, match="repeats"):
         simulate_reference(tmp_path, sources, ICE, n_photons=20, n_repeats=1, seed=5)

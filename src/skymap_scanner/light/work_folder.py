@@ -1,0 +1,55 @@
+"""Folders in which a long simulation keeps its files: each belongs to one set of settings."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from skymap_scanner.exceptions import UsageError
+from skymap_scanner.files import write_bytes_atomically
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["claim"]
+
+
+def claim(folder: Path, what: str, settings: dict[str, Any]) -> None:
+    """Make sure that a folder holds what these settings make, and nothing else.
+
+    The settings are kept in a file of the folder; the first claim of an empty folder writes it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files are (``*.npz``); made if missing.
+    what : str
+        What they are, for messages and for the name of the file of settings.
+    settings : dict
+        What makes one different from another, as JSON has it.
+
+    Raises
+    ------
+    UsageError
+        When the folder holds files of other settings, or files without any.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{what}.json"
+    if not path.exists():
+        if any(folder.glob("*.npz")):
+            raise UsageError(
+                f"files of an unknown {what}",
+                place=str(folder),
+                found=f"no {path.name}",
+                wanted="a new folder",
+            )
+        write_bytes_atomically(path, (json.dumps(settings, indent=1) + "\n").encode())
+        return
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(
+            f"damaged settings of a {what}", place=str(path), found=str(error), wanted="JSON"
+        ) from error
+    if found != settings:
+        raise UsageError(f"another {what}", place=str(folder), found=found, wanted=settings)
