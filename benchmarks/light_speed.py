@@ -53,7 +53,7 @@ print(loaded - start, time.perf_counter() - loaded)
 
 
 def plain_network(layers: Layers, inputs: NDArray[np.float32]) -> FloatArray:
-    """Evaluate a network with numpy alone, inputs of shape (n, 46), the parts one after another."""
+    """Evaluate a network with numpy alone, inputs of shape (n, 79), the parts one after another."""
     first = np.concatenate([layers.pair, layers.source, layers.om])
     hidden = _activate(inputs @ first + layers.bias)
     hidden = _activate(hidden @ layers.hidden + layers.hidden_bias)

@@ -53,6 +53,13 @@ def test_weights_go_to_an_npz_file(tmp_path: Path) -> None:
     assert "*.npz" in done.stderr
 
 
+def test_weights_go_to_a_folder_that_exists(tmp_path: Path) -> None:
+    done = _make(tmp_path, "-o", str(tmp_path / "none" / "light.npz"))
+    assert done.returncode == 2
+    assert "the folder does not exist" in done.stderr
+    assert not (tmp_path / "work").exists()
+
+
 def test_the_seed_of_the_reference_is_refused(tmp_path: Path) -> None:
     done = _make(tmp_path, "--seed=999")
     assert done.returncode == 2

@@ -48,7 +48,7 @@ def test_simulated_cascades_are_shown_and_scanned(programs: Programs, suffix: st
     )
     assert made.returncode == 0, made.stderr
     assert len(made.stdout.splitlines()) == 2
-    assert "2 of 2 events (0 kept)" in made.stderr
+    assert "events: 2 of 2, 0 kept" in made.stderr
     event_file = programs.folder / f"c.000002{suffix}"
     shown = programs.run("cli", "info", event_file.name, "--json")
     about = json.loads(shown.stdout)

@@ -14,17 +14,7 @@ from skymap_scanner.light.model import LightModel
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Light that goes down from 200 m is 8 % too faint in the model, as it is against the propagation's
-#: own fluence: just above, the ice absorbs twice as much. Light that goes up there, or starts 30 m
-#: lower or 40 m higher, is right to 6 %.
-EVENTS = (
-    "clear",
-    pytest.param(
-        "average", marks=pytest.mark.xfail(strict=True, reason="8 % too faint from 200 m down")
-    ),
-    "dust",
-    "muon",
-)
+EVENTS = ("clear", "average", "dust", "muon")
 #: Of the whole charge, and of that in a range of distances.
 TOTAL_TOLERANCE, BIN_TOLERANCE = 0.05, 0.08
 #: Statistical error up to which a range of distances is compared.

@@ -5,6 +5,11 @@ the source towards the module), through many (averages of scattering and absorpt
 ends and around them), and the directions of source and line of sight relative to the ice flow.
 Light in tilted layers is that in flat ones at heights shifted at each end.
 
+The emission towards a module and the acceptance of light from the source are not all: light that
+starts on one side of the line of sight comes in from the other. How much more or less light that
+is depends on the side of the line on which the source's axis and the vertical lie; the component of
+the one along the other, across the line, tells.
+
 The inputs of a pair are split in those of the source alone, of the module alone, and of both, so
 that the first two are worked out once per source and module.
 """
@@ -19,7 +24,7 @@ import numpy as np
 from scipy.special import ive
 
 from skymap_scanner.compiled import fast_kernel
-from skymap_scanner.light.fast_math import log32
+from skymap_scanner.light.fast_math import exp32, log32
 from skymap_scanner.light.ice import phase_index
 from skymap_scanner.light.medium import FLOW_AZIMUTH
 from skymap_scanner.light.optics import cascade_angles, wavelength_slices
@@ -55,25 +60,28 @@ MIN_DISTANCE: Final = 1.0
 MAX_DISTANCE: Final = 480.0
 #: Heights of ends in untilted layers are kept in this range: above and below is no ice we know.
 _Z_RANGE: Final = (-830.0, 830.0)
-N_PAIR_INPUTS: Final = 18
-N_SOURCE_INPUTS: Final = 15
-N_OM_INPUTS: Final = 13
+N_PAIR_INPUTS: Final = 21
+N_SOURCE_INPUTS: Final = 30
+N_OM_INPUTS: Final = 28
 
 #: Nodes of the table of emission in the cosine to the source's axis.
 _N_EMISSION: Final = 2049
 #: Width of the kernels that blur the emission [deg]: light after a few scatters.
 _BLUR_DEG: Final = (0.0, 8.0, 25.0)
+#: Width of the kernel that blurs the acceptance of modules [deg]: they look down, and of light from
+#: above see what is scattered.
+_ACCEPTANCE_BLUR_DEG: Final = 40.0
+#: Light whose directions spread by that width has gone the inverse of this, in effective scattering
+#: lengths: the mean square of the angle is about two per length.
+_BLURRING: Final = np.float32(3.0)
 #: Bins of the emission's histogram [deg].
 _EMISSION_STEP_DEG: Final = 0.5
-#: Windows of height around an end: lower and upper limit [m], 0 for scattering, 1 for absorption.
-_WINDOWS: Final = np.array(
-    [
-        *[(low, high, 0.0) for low, high in ((-12, 12), (12, 50), (-50, -12), (50, 120))],
-        (-120.0, -50.0, 0.0),
-        *[(low, high, 1.0) for low, high in ((-30, 30), (-12, 12), (12, 50), (-50, -12))],
-        *[(low, high, 1.0) for low, high in ((50, 120), (-120, -50))],
-    ]
+#: Scattering and absorption around an end are averaged between these heights above it [m]: near it
+#: as fine as the layers, for a few metres of other ice decide on light that is going there.
+_EDGES: Final = np.array(
+    [-180, -120, -80, -50, -30, -15, -5, 5, 15, 30, 50, 80, 120, 180], dtype=np.float64
 )
+_N_WINDOWS: Final = _EDGES.size - 1
 #: Added to logarithms of scattering and absorption, to have them around zero.
 _CENTRES: Final = (3.5, 4.7)
 #: Nearer than this the line of sight has no direction; the source's axis is taken [m].
@@ -93,8 +101,8 @@ class PairTables(NamedTuple):
         Integrals of effective scattering and absorption from the lowest edge upwards.
     emission : ndarray of float32, shape (n_cosine, 3)
         Natural logarithm of the light per sr at a cosine to the axis, blurred by three kernels.
-    acceptance : ndarray of float64, shape (n_coefficient,)
-        Angular acceptance of modules.
+    acceptance, blurred_acceptance : ndarray of float64, shape (n_coefficient,)
+        Angular acceptance of modules, sharp and blurred: polynomials in the z component.
     flow : tuple of float
         Horizontal unit vector of the flow axis.
     """
@@ -104,6 +112,7 @@ class PairTables(NamedTuple):
     cumulative: FloatArray
     emission: Float32Array
     acceptance: FloatArray
+    blurred_acceptance: FloatArray
     flow: tuple[float, float]
 
 
@@ -174,14 +183,27 @@ def _blur(light: FloatArray, angle: FloatArray, width: float) -> FloatArray:
 def pair_tables(ice: IceModel, emission: Float32Array) -> PairTables:
     """Return the tables for one model of the ice."""
     profile = ice.profile(400.0)
+    acceptance = np.trim_zeros(ice.angular_acceptance, "b")
     return PairTables(
         z_bottom=profile.z_bottom,
         inverse_step=1.0 / profile.step,
         cumulative=np.stack([profile.scattering, profile.absorption], axis=1),
         emission=np.ascontiguousarray(emission),
-        acceptance=np.trim_zeros(ice.angular_acceptance, "b"),
+        acceptance=acceptance,
+        blurred_acceptance=_blurred_acceptance(acceptance),
         flow=(math.cos(FLOW_AZIMUTH), math.sin(FLOW_AZIMUTH)),
     )
+
+
+def _blurred_acceptance(acceptance: FloatArray) -> FloatArray:
+    """Return a polynomial in the z component after a von Mises-Fisher kernel."""
+    kappa = 1.0 / (_ACCEPTANCE_BLUR_DEG * DEG) ** 2
+    legendre = np.polynomial.legendre
+    x, weight = legendre.leggauss(200)
+    kernel = weight * np.exp(kappa * (x - 1.0))
+    # On the sphere a kernel multiplies each Legendre polynomial by its mean over the kernel.
+    means = legendre.legvander(x, acceptance.size - 1).T @ kernel / kernel.sum()
+    return np.asarray(legendre.leg2poly(legendre.poly2leg(acceptance) * means))
 
 
 @fast_kernel
@@ -208,38 +230,40 @@ def source_inputs(z: FloatArray, direction: FloatArray, tables: PairTables) -> F
 
     Returns
     -------
-    ndarray of float32, shape (n, 15)
+    ndarray of float32, shape (n, 30)
     """
     flow_x, flow_y = tables.flow
     along = direction[:, 0] * flow_x + direction[:, 1] * flow_y
     across = direction[:, 1] * flow_x - direction[:, 0] * flow_y
     inputs = np.empty((z.size, N_SOURCE_INPUTS), np.float32)
     _fill_windows(z, tables, inputs)
-    inputs[:, 12] = direction[:, 2]
-    inputs[:, 13] = along**2 - across**2
-    inputs[:, 14] = direction[:, 2] ** 2
+    inputs[:, 27] = direction[:, 2]
+    inputs[:, 28] = along**2 - across**2
+    inputs[:, 29] = direction[:, 2] ** 2
     return inputs
 
 
 def om_inputs(z: FloatArray, tables: PairTables) -> Float32Array:
-    """Return the inputs of modules alone, shape (n, 13); `z` [m] in untilted layers."""
+    """Return the inputs of modules alone, shape (n, 28); `z` [m] in untilted layers."""
     inputs = np.empty((z.size, N_OM_INPUTS), np.float32)
     _fill_windows(z, tables, inputs)
-    inputs[:, 12] = inputs[:, 11] ** 2
+    inputs[:, 27] = inputs[:, 26] ** 2
     return inputs
 
 
 @fast_kernel
 def _fill_windows(z: FloatArray, tables: PairTables, inputs: Float32Array) -> None:
-    """Fill the first 12 columns: logarithms of averages around some heights, and the heights."""
+    """Fill the first 27 columns: logarithms of averages around some heights, and the heights."""
     for row in range(z.size):
         height = min(max(z[row], _Z_RANGE[0]), _Z_RANGE[1])
-        for k in range(_WINDOWS.shape[0]):
-            low, high, column = _WINDOWS[k]
-            upper = _cumulative(height + high, tables)[int(column)]
-            lower = _cumulative(height + low, tables)[int(column)]
-            inputs[row, k] = math.log((upper - lower) / (high - low)) + _CENTRES[int(column)]
-        inputs[row, 11] = height / 500.0
+        below = _cumulative(height + _EDGES[0], tables)
+        for k in range(_N_WINDOWS):
+            above = _cumulative(height + _EDGES[k + 1], tables)
+            width = _EDGES[k + 1] - _EDGES[k]
+            inputs[row, k] = math.log((above[0] - below[0]) / width) + _CENTRES[0]
+            inputs[row, _N_WINDOWS + k] = math.log((above[1] - below[1]) / width) + _CENTRES[1]
+            below = above
+        inputs[row, 2 * _N_WINDOWS] = height / 500.0
 
 
 @fast_kernel
@@ -256,7 +280,7 @@ def fill_pair_inputs(
         Sources and modules.
     tables : PairTables
         The ice and the source's emission.
-    inputs : ndarray of float32, shape (18, n)
+    inputs : ndarray of float32, shape (21, n)
         Written, one column per pair.
     falling : ndarray of float32, shape (n,)
         Written: logarithm of the light that distance takes, :math:`-2 ln r`, less beyond
@@ -279,17 +303,22 @@ def fill_pair_inputs(
         inputs[4, row] = np.float32(0.2) * r * fall
         inputs[5, row] = log32(scattering * r + np.float32(0.05))
         inputs[6, row] = scattering * r * np.float32(0.1)
+        straight = exp32(-_BLURRING * scattering * r)
+        accepted = straight * inputs[12, row] + (one - straight) * inputs[18, row]
+        inputs[20, row] = log32(max(accepted, hundredth)) + one
         inputs[12, row] = log32(max(inputs[12, row], hundredth)) + one
         inputs[13, row] = log32(inputs[13, row]) + np.float32(3.5)
         inputs[14, row] = log32(inputs[14, row]) + np.float32(4.7)
         inputs[16, row] = inputs[15, row] * r * hundredth
+        inputs[18, row] = log32(inputs[18, row]) + one
 
 
 @fast_kernel
 def _fill_geometry(first: int, pairs: Pairs, tables: PairTables, inputs: Float32Array) -> None:
     """Fill distance (1), angles, emission and acceptance."""
     source, om, direction = pairs.source, pairs.om, pairs.direction
-    emission, acceptance = tables.emission, tables.acceptance
+    emission = tables.emission
+    acceptance, blurred_acceptance = tables.acceptance, tables.blurred_acceptance
     flow_x, flow_y = tables.flow
     half = 0.5 * (emission.shape[0] - 1)
     for row in range(inputs.shape[1]):
@@ -303,9 +332,10 @@ def _fill_geometry(first: int, pairs: Pairs, tables: PairTables, inputs: Float32
             x, y, z = a, b, c
         cosine = min(max(x * a + y * b + z * c, -1.0), 1.0)
         along, across = x * flow_x + y * flow_y, y * flow_x - x * flow_y
-        accepted = 0.0
+        accepted, blurred = 0.0, 0.0
         for k in range(acceptance.size - 1, -1, -1):
             accepted = accepted * z + acceptance[k]
+            blurred = blurred * z + blurred_acceptance[k]
         place = (cosine + 1.0) * half
         node = min(int(place), emission.shape[0] - 2)
         f = np.float32(place - node)
@@ -318,6 +348,8 @@ def _fill_geometry(first: int, pairs: Pairs, tables: PairTables, inputs: Float32
         inputs[12, row] = accepted
         inputs[15, row] = along * along - across * across
         inputs[17, row] = along * (a * flow_x + b * flow_y) - across * (b * flow_x - a * flow_y)
+        inputs[18, row] = blurred
+        inputs[19, row] = c - cosine * z
 
 
 @fast_kernel
@@ -349,7 +381,7 @@ def _fill_means(first: int, pairs: Pairs, tables: PairTables, inputs: Float32Arr
 
 
 def pair_inputs(pairs: Pairs, tables: PairTables) -> tuple[Float32Array, Float32Array]:
-    """Return the inputs of pairs and the logarithm of what distance takes, (n, 18) and (n,)."""
+    """Return the inputs of pairs and the logarithm of what distance takes, (n, 21) and (n,)."""
     n = pairs.source_index.size
     inputs, falling = np.empty((N_PAIR_INPUTS, n), np.float32), np.empty(n, np.float32)
     fill_pair_inputs(0, pairs, tables, inputs, falling)

@@ -74,7 +74,7 @@ class MakeSettings:
     """
 
     ice: str = "spice_bfr-v2"
-    n_sources: int = 8192
+    n_sources: int = 6656
     n_photons: int = 5_000
     seed: int = 1
     charge_epochs: float = 10.0
@@ -159,7 +159,7 @@ def make_light_model(
     fits = {
         "charge": Fit(n_epochs=settings.charge_epochs, seed=settings.seed),
         "time": Fit(
-            n_epochs=settings.time_epochs, batch=8192, rate=3e-3, clip=5.0, seed=settings.seed
+            n_epochs=settings.time_epochs, batch=8192, rate=1e-2, clip=5.0, seed=settings.seed
         ),
     }
     trained = asdict(production) | {"n_sources": settings.n_sources}

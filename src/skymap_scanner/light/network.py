@@ -40,7 +40,7 @@ class Layers(NamedTuple):
 
     Attributes
     ----------
-    pair, source, om : ndarray, shape (18, n_hidden), (15, n_hidden), (13, n_hidden)
+    pair, source, om : ndarray, shape (21, n_hidden), (30, n_hidden), (28, n_hidden)
         First layer, standardisation folded in, for the inputs of pairs, sources, modules.
     bias : ndarray, shape (n_hidden,)
         Its bias.
@@ -48,7 +48,7 @@ class Layers(NamedTuple):
         Second layer.
     last, last_bias : ndarray, shape (n_hidden, n_out), (n_out,)
         Last layer.
-    skip_pair, skip_source, skip_om : ndarray, shape (18,), (15,), (13,)
+    skip_pair, skip_source, skip_om : ndarray, shape (21,), (30,), (28,)
         Linear function of the inputs, added to the first output.
     """
 
@@ -114,7 +114,7 @@ def log_fluence(
         The ice.
     layers : Layers
         The network of the charge.
-    source_in, om_in : ndarray of float32, shape (n_source, 15), (n_om, 13)
+    source_in, om_in : ndarray of float32, shape (n_source, 30), (n_om, 28)
         Inputs of sources and modules.
     result : ndarray, shape (n_pair,)
         Written.

@@ -73,8 +73,10 @@ class ReferenceLight:
     ----------
     xyz, direction : ndarray, shape (3,)
         The source.
-    fluence, error : ndarray, shape (n_cells,)
-        Accepted light per photon and area [1/m^2], and its statistical error.
+    halves : ndarray, shape (2, n_cells)
+        Accepted light per photon and area [1/m^2], of each half of the repeats.
+    error : ndarray, shape (n_cells,)
+        Statistical error of their mean [1/m^2].
     times : ndarray, shape (n_cells, n_bins)
         Fractions of light per bin of delay.
     n_times : ndarray, shape (n_cells,)
@@ -83,10 +85,15 @@ class ReferenceLight:
 
     xyz: FloatArray
     direction: FloatArray
-    fluence: FloatArray
+    halves: FloatArray
     error: FloatArray
     times: FloatArray
     n_times: FloatArray
+
+    @property
+    def fluence(self) -> FloatArray:
+        """Accepted light per photon and area [1/m^2], shape (n_cells,)."""
+        return np.asarray(self.halves.mean(axis=0))
 
     @classmethod
     def read(cls, path: Path) -> ReferenceLight:
@@ -108,7 +115,9 @@ class Agreement:
     n_cells : int
         Cells that were compared.
     bias, scatter : float
-        Mean of ln(model / simulation), and its spread from cell to cell without statistics.
+        Mean of ln(model / simulation), and its spread from cell to cell without statistics: the
+        covariance of the spreads against two independent halves of the simulation. (Subtracting
+        squared errors would not do: cells are chosen by errors that are estimates themselves.)
     n_times : int
         Cells whose times were compared.
     time_distance : float
@@ -147,7 +156,7 @@ def simulate_reference(
     ice : IceModel
         The ice.
     n_photons, n_repeats : int
-        Photons per repeat, and repeats, at least two: their differences are the errors.
+        Photons per repeat, and repeats, an even number: their differences are the errors.
     seed : int
         Seed, another one than that of the training.
     n_threads : int, optional
@@ -162,10 +171,11 @@ def simulate_reference(
     Raises
     ------
     UsageError
-        When there are too few repeats, or the folder has files of other sources or settings.
+        When the repeats are not an even number, or the folder has files of other sources or
+        settings.
     """
-    if n_repeats < 2:
-        raise UsageError("too few repeats", found=n_repeats, wanted="at least 2")
+    if n_repeats < 2 or n_repeats % 2:
+        raise UsageError("illegal number of repeats", found=n_repeats, wanted="2, 4, 6 ...")
     settings = {"ice": ice.name, "n_photons": n_photons, "n_repeats": n_repeats}
     claim(folder, "reference", settings | {"kill": _KILL, "seed": seed})
     medium = make_medium(ice)
@@ -197,7 +207,7 @@ def simulate_reference(
             buffer,
             xyz=sources.xyz[k],
             direction=sources.direction[k],
-            fluence=total.mean(axis=0),
+            halves=total.reshape(2, n_repeats // 2, N_CELLS).mean(axis=1),
             error=total.std(axis=0, ddof=1) / n_repeats**0.5,
             times=(times / known[:, None]).astype(np.float32),
             n_times=light**2 / np.where(squared > 0, squared, 1.0),
@@ -282,8 +292,9 @@ def compare(
     cells : dict of ndarray
         One entry per compared cell: ``r``, ``cosine``, ``flow`` (cosine squared between the
         horizontal line of sight and the flow axis; NaN near the vertical), ``ratio``
-        (ln(model/simulation)), ``error``, ``is_dust``, ``time_distance`` (NaN where statistics do
-        not suffice), ``source``.
+        (ln(model/simulation)), ``first`` and ``second`` (the same with a half of the simulation
+        each), ``error``, ``is_dust``, ``time_distance`` (NaN where statistics do not suffice),
+        ``source``.
 
     Raises
     ------
@@ -354,26 +365,26 @@ def _agreement(
     *,
     is_dust: bool,
 ) -> Agreement:
-    ratio, error = cells["ratio"][inside], cells["error"][inside]
     distance = cells["time_distance"][inside]
     distance = distance[np.isfinite(distance)]
-    weight = 1.0 / (error**2 + 0.05**2)
-    bias = float(np.average(ratio, weights=weight))
-    spread = np.average((ratio - bias) ** 2 - error**2, weights=weight)
+    weight = 1.0 / (cells["error"][inside] ** 2 + 0.05**2)
+    off = np.stack([cells[name][inside] for name in ("ratio", "first", "second")])
+    bias = np.average(off, axis=1, weights=weight)
+    covariance = np.average((off[1] - bias[1]) * (off[2] - bias[2]), weights=weight)
     return Agreement(
         low,
         high,
         is_dust,
         int(inside.sum()),
-        bias,
-        float(np.sqrt(max(spread, 0.0))),
+        float(bias[0]),
+        float(np.sqrt(max(covariance, 0.0))),
         distance.size,
         float(np.median(distance)) if distance.size else float("nan"),
     )
 
 
 def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, FloatArray]:
-    known = (light.fluence > 0) & (light.error < _MAX_ERROR * light.fluence)
+    known = (light.halves > 0).all(axis=0) & (light.error < _MAX_ERROR * light.fluence)
     middle_r = np.repeat(0.5 * (R_EDGES[1:] + R_EDGES[:-1]), N_COS * N_AZIMUTH)
     cells = np.flatnonzero(known & (middle_r < RANGES[-1]))
     om_xyz = _points(light, cells, (1, 1, 1))
@@ -398,6 +409,8 @@ def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, Float
         "cosine": cosines[cells // N_AZIMUTH % N_COS],
         "flow": np.where(steep, np.nan, (along / np.maximum(horizontal, 1e-9)) ** 2),
         "ratio": np.log(fluence / light.fluence[cells]),
+        "first": np.log(fluence / light.halves[0, cells]),
+        "second": np.log(fluence / light.halves[1, cells]),
         "error": light.error[cells] / light.fluence[cells],
         "is_dust": is_dust.astype(np.float64),
         "time_distance": time_distance,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["DAMAGE", "VERSION", "Weights", "read_weights", "write_weights"]
 
 #: Version of the file format and of what the networks' inputs mean.
-VERSION: Final = 1
+VERSION: Final = 2
 _EMISSION: Final = "emission"
 #: Shape of that table.
 _EMISSION_SHAPE: Final = (2049, 3)

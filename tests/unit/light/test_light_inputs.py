@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,18 +39,26 @@ def _mean(ice: IceModel, low: float, high: float) -> tuple[float, float]:
 
 
 def _end(ice: IceModel, z: float) -> list[float]:
-    """What a source or module alone tells: 11 averages and the height."""
-    windows = [(-12, 12), (12, 50), (-50, -12), (50, 120), (-120, -50)]
+    """What a source or module alone tells: averages in 13 windows, and the height."""
+    edges = [-180, -120, -80, -50, -30, -15, -5, 5, 15, 30, 50, 80, 120, 180]
     height = min(max(z, -830.0), 830.0)
-    values = [math.log(_mean(ice, height + a, height + b)[0]) + 3.5 for a, b in windows]
-    values += [
-        math.log(_mean(ice, height + a, height + b)[1]) + 4.7 for a, b in [(-30, 30), *windows]
-    ]
-    return [*values, height / 500.0]
+    means = [_mean(ice, height + a, height + b) for a, b in pairwise(edges)]
+    scattering, absorption = np.log(means).T
+    return [*(scattering + 3.5), *(absorption + 4.7), height / 500.0]
+
+
+def _blurred_acceptance(ice: IceModel, z: float) -> float:
+    """Mean acceptance over directions about one of component z, kernel of 40 deg."""
+    angle, turn = np.meshgrid(
+        np.pi * (np.arange(1000) + 0.5) / 1000, 2 * np.pi * (np.arange(100) + 0.5) / 100
+    )
+    weight = np.exp((np.cos(angle) - 1) / (40 * DEG) ** 2) * np.sin(angle)
+    up = z * np.cos(angle) + math.sqrt(max(1 - z * z, 0)) * np.sin(angle) * np.cos(turn)
+    return float(np.average(angular_acceptance(up, ice.angular_acceptance), weights=weight))
 
 
 def _pair(ice: IceModel, source: FloatArray, axis: FloatArray, om: FloatArray) -> list[float]:
-    """What a pair tells, 18 numbers; `source` and `om` with their untilted heights."""
+    """What a pair tells, 21 numbers; `source` and `om` with their untilted heights."""
     line = om[:3] - source[:3]
     distance = float(np.linalg.norm(line))
     line = axis if distance < 1e-9 else line / distance
@@ -63,6 +72,7 @@ def _pair(ice: IceModel, source: FloatArray, axis: FloatArray, om: FloatArray) -
     along, across = line[:2] @ FLOW, FLOW[0] * line[1] - FLOW[1] * line[0]
     axis_along, axis_across = axis[:2] @ FLOW, FLOW[0] * axis[1] - FLOW[1] * axis[0]
     accepted = float(angular_acceptance(line[2], ice.angular_acceptance))
+    blurred, straight = _blurred_acceptance(ice, line[2]), math.exp(-3 * b * r)
     stretch = along**2 - across**2
     return [
         math.log(r) - 4,
@@ -81,6 +91,9 @@ def _pair(ice: IceModel, source: FloatArray, axis: FloatArray, om: FloatArray) -
         stretch,
         stretch * r / 100,
         along * axis_along - across * axis_across,
+        math.log(blurred) + 1,
+        axis[2] - cosine * line[2],
+        math.log(max(straight * accepted + (1 - straight) * blurred, 0.01)) + 1,
     ]
 
 
@@ -133,7 +146,7 @@ def test_inputs_of_pairs_are_those_of_the_formulae(name: str) -> None:
     ice = IceModel.load(name)
     pairs = _pairs(ice)
     found, falling = pair_inputs(pairs, pair_tables(ice, emission_table()))
-    assert found.shape == (len(pairs.source), 18)
+    assert found.shape == (len(pairs.source), 21)
     assert found.dtype == falling.dtype == np.float32
     for k in range(len(found)):
         expected = _pair(ice, pairs.source[k], pairs.direction[k], pairs.om[k])
@@ -148,8 +161,8 @@ def test_inputs_of_ends_are_those_of_the_formulae() -> None:
     axes = np.random.default_rng(2).normal(size=(z.size, 3))
     axes /= np.linalg.norm(axes, axis=1)[:, None]
     sources, modules = source_inputs(z, axes, TABLES), om_inputs(z, TABLES)
-    assert sources.shape == (z.size, 15)
-    assert modules.shape == (z.size, 13)
+    assert sources.shape == (z.size, 30)
+    assert modules.shape == (z.size, 28)
     for k in range(z.size):
         end = _end(ICE, z[k])
         along = axes[k, :2] @ FLOW
@@ -178,7 +191,7 @@ def test_pairs_are_looked_up_by_their_indices() -> None:
 def test_no_pairs_have_no_inputs() -> None:
     none = np.zeros(0, np.int64)
     found, falling = pair_inputs(_pairs(ICE)._replace(source_index=none, om_index=none), TABLES)
-    assert found.shape == (0, 18)
+    assert found.shape == (0, 21)
     assert falling.shape == (0,)
 
 

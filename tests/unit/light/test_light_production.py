@@ -97,7 +97,7 @@ def test_chunks_hold_what_propagation_records(folder: Path) -> None:
     medium = make_medium(IceModel.load())
     for k in (0, 17, 31):
         source = sources.xyz[k], sources.direction[k], medium
-        splits = choose_splits(*source, seed=(3, CHUNK + k, 1), kill=0.5)
+        splits = choose_splits(*source, seed=(3, CHUNK + k, 1), kill=0.5, share=0.9)
         np.testing.assert_array_equal(contents["splits"][k], splits)
         record = propagate(*source, n_photons=15, seed=(3, CHUNK + k, 2), kill=0.5, splits=splits)
         rows = contents["source"] == k
@@ -147,6 +147,7 @@ def test_larger_production_goes_on_where_the_smaller_ended(folder: Path, tmp_pat
         {"seed": 4},
         {"n_photons": 16},
         {"kill": 0.4},
+        {"share": 0.8},
         {"ice": "spice_ftp-v3m"},
     ],
 )
@@ -169,7 +170,7 @@ def test_chunks_without_their_settings_are_refused(tmp_path: Path, text: str | N
 
 def test_settings_are_written_in_full(folder: Path) -> None:
     found = json.loads((folder / "production.json").read_text())
-    assert found == {"ice": "spice_bfr-v2", "n_photons": 15, "kill": 0.5, "seed": 3}
+    assert found == {"ice": "spice_bfr-v2", "n_photons": 15, "kill": 0.5, "share": 0.9, "seed": 3}
 
 
 def test_unknown_ice_is_refused(tmp_path: Path) -> None:

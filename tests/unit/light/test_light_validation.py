@@ -71,12 +71,12 @@ def _reference(
 ) -> ReferenceLight:
     """Light of 1e-6 /m^2 everywhere, with true scatter and statistical errors."""
     rng = np.random.default_rng(seed)
-    off = rng.normal(0, scatter, N_CELLS) + rng.normal(0, noise, N_CELLS)
+    off = rng.normal(0, scatter, N_CELLS) + rng.normal(0, noise * 2**0.5, (2, N_CELLS))
     cdf = np.append(-np.expm1(-TIME_EDGES[:-1] / 100.0), 1.0)
     return ReferenceLight(
         xyz=np.array([0.0, 0.0, z]),
         direction=np.array([0.0, 0.0, 1.0]),
-        fluence=1e-6 * np.exp(off),
+        halves=1e-6 * np.exp(off),
         error=np.full(N_CELLS, 1e-6 * noise),
         times=np.tile(np.diff(cdf), (N_CELLS, 1)),
         n_times=np.full(N_CELLS, 1e6),
@@ -105,8 +105,18 @@ def test_scatter_is_reported_without_the_statistical_errors() -> None:
     assert row.n_cells > 2000
     assert row.scatter == pytest.approx(0.1, abs=4.5 * 0.108 / (2 * row.n_cells) ** 0.5)
     assert row.bias == pytest.approx(0.0, abs=4.5 * 0.108 / row.n_cells**0.5)
-    noise_alone, _ = compare([replace(r, error=r.error) for r in references[:1]], _toy())
-    assert _row(noise_alone, 30.0).scatter > 0.08
+
+
+def test_errors_that_are_known_badly_do_not_become_scatter() -> None:
+    # cells are chosen by their errors: those whose errors are underestimated are in
+    rng = np.random.default_rng(5)
+    references = [
+        replace(whole, error=whole.error * rng.chisquare(9, N_CELLS) ** 0.5 / 3.0)
+        for whole in (_reference(noise=0.09, seed=k) for k in range(6))
+    ]
+    row = _row(compare(references, _toy())[0], 30.0)
+    assert 1000 < row.n_cells < 20_000
+    assert row.scatter < 0.02
 
 
 def test_wrong_times_are_reported_as_the_distance_of_the_distributions() -> None:
@@ -128,14 +138,15 @@ def test_cells_with_few_times_or_unknown_light_are_left_out() -> None:
     _, all_cells = compare([whole], _toy())
     for change in (
         {"error": np.where(half, 2e-7, 0.0)},
-        {"fluence": np.where(half, 0.0, 1e-6)},
+        {"halves": np.where([half, half], 0.0, 1e-6)},
+        {"halves": np.stack([np.where(half, 0.0, 1e-6), np.full(N_CELLS, 1e-6)])},
     ):
         _, cells = compare([replace(whole, **change)], _toy())
         assert cells["r"].size == pytest.approx(all_cells["r"].size / 2, rel=0.05)
 
 
 def test_source_without_any_known_light_is_no_error() -> None:
-    dark = replace(_reference(), fluence=np.zeros(N_CELLS))
+    dark = replace(_reference(), halves=np.zeros((2, N_CELLS)))
     agreements, cells = compare([dark], _toy())
     assert agreements == []
     assert cells["r"].size == 0
@@ -206,7 +217,7 @@ def test_reference_is_the_mean_of_repeats_and_its_error_their_spread(
         sources,
         ICE,
         n_photons=300,
-        n_repeats=3,
+        n_repeats=4,
         seed=5,
         report=lambda *done: seen.append(done),
     )
@@ -222,12 +233,13 @@ def test_reference_is_the_mean_of_repeats_and_its_error_their_spread(
             kill=0.4,
             record_times=True,
         )
-        for k in range(3)
+        for k in range(4)
     ]
     fluence = np.array([run.fluence for run in runs])
     light = lights[1]
     np.testing.assert_allclose(light.fluence, fluence.mean(axis=0))
-    np.testing.assert_allclose(light.error, fluence.std(axis=0, ddof=1) / 3**0.5)
+    np.testing.assert_allclose(light.halves[1], fluence[2:].mean(axis=0))
+    np.testing.assert_allclose(light.error, fluence.std(axis=0, ddof=1) / 4**0.5)
     times = np.sum([run.times for run in runs], axis=0)
     hit = times.sum(axis=1) > 0
     np.testing.assert_allclose(light.times[hit].sum(axis=1), 1.0, atol=1e-5)
@@ -259,7 +271,7 @@ def test_reference_that_exists_is_kept_and_that_of_other_sources_refused(
     ("ice", "change"),
     [
         (ICE, {"n_photons": 21}),
-        (ICE, {"n_repeats": 3}),
+        (ICE, {"n_repeats": 4}),
         (ICE, {"seed": 6}),
         (IceModel.load("spice_ftp-v3m"), {}),
     ],
@@ -273,6 +285,9 @@ def test_reference_of_other_settings_is_refused(
         simulate_reference(tmp_path, sources, ice, **(settings | change))
 
 
-def test_one_repeat_has_no_error_and_is_refused(tmp_path: Path, sources: Sources) -> None:
+@pytest.mark.parametrize("n_repeats", [0, 1, 3])
+def test_repeats_without_two_halves_are_refused(
+    tmp_path: Path, sources: Sources, n_repeats: int
+) -> None:
     with pytest.raises(UsageError, match="repeats"):
-        simulate_reference(tmp_path, sources, ICE, n_photons=20, n_repeats=1, seed=5)
+        simulate_reference(tmp_path, sources, ICE, n_photons=20, n_repeats=n_repeats, seed=5)

@@ -134,7 +134,7 @@ def test_a_second_run_keeps_what_is_complete_and_makes_the_rest(
     assert main([*command, "4", "--json"]) == 0
     said = capsys.readouterr()
     assert len(json.loads(said.out)) == 4
-    assert "4 of 4 events (2 kept)" in said.err
+    assert "events: 4 of 4, 2 kept" in said.err
     after = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
     kept = [name for name in before if after[name] == before[name]]
     assert sorted({name.split(".")[1] for name in kept}) == ["000001", "000003"]
