@@ -25,10 +25,9 @@ from skymap_scanner.light.optics import (
     PHOTONS_PER_GEV,
     PHOTONS_PER_METRE,
     cascade_length,
-    muon_light_factor,
 )
 from skymap_scanner.simulation.cross_sections import PROCESSES
-from skymap_scanner.simulation.sources import MUON_STEP, draw_hadronic_light
+from skymap_scanner.simulation.sources import draw_hadronic_light, muon_stretches
 from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
@@ -182,13 +181,12 @@ def muon_emitters(track: Track, passage: MuonPassage, rng: np.random.Generator) 
     Returns
     -------
     Emitters
-        Stretches of the muon itself, each at most `MUON_STEP` long, which shine evenly on the exact
+        Stretches of the muon itself (`sources.muon_stretches`), which shine evenly on the exact
         Cherenkov cone; the share of light that comes from its secondaries below 0.5 GeV has the
         angles of a cascade. Then the losses one by one.
     """
-    edges = np.append(np.arange(0.0, passage.length, MUON_STEP), passage.length)
+    edges, factor = muon_stretches(passage)
     length = np.diff(edges)
-    factor = muon_light_factor(passage.energy_at(0.5 * (edges[1:] + edges[:-1])))
     bare = Emitters(
         xyz=track.at(edges[:-1]),
         time=track.start_time + edges[:-1] / LIGHT_SPEED,

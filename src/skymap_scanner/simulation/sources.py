@@ -43,6 +43,7 @@ __all__ = [
     "cascade_sources",
     "draw_hadronic_light",
     "muon_sources",
+    "muon_stretches",
 ]
 
 #: Sources of a muon's own light are this far apart [m].
@@ -192,6 +193,26 @@ class MuonLight:
         return LightSources.joined([steps, self.large])
 
 
+def muon_stretches(passage: MuonPassage) -> tuple[FloatArray, FloatArray]:
+    """Cut a muon's way into stretches.
+
+    Parameters
+    ----------
+    passage : MuonPassage
+        Energies along the way.
+
+    Returns
+    -------
+    edges : ndarray, shape (n + 1,)
+        Distances from its start at which one stretch ends and the next begins, at most `MUON_STEP`
+        apart [m].
+    factor : ndarray, shape (n,)
+        Light of each over that of the bare muon (`optics.muon_light_factor`).
+    """
+    edges = np.append(np.arange(0.0, passage.length, MUON_STEP), passage.length)
+    return edges, muon_light_factor(passage.energy_at(0.5 * (edges[1:] + edges[:-1])))
+
+
 def muon_sources(track: Track, passage: MuonPassage, rng: np.random.Generator) -> MuonLight:
     """Light of a muon and its losses.
 
@@ -215,11 +236,10 @@ def muon_sources(track: Track, passage: MuonPassage, rng: np.random.Generator) -
     distance = passage.loss_distance + _mean_depth(passage.loss_energy, nuclear)
     is_large = passage.loss_energy >= LUMPED_ENERGY
 
-    edges = np.append(np.arange(0.0, passage.length, MUON_STEP), passage.length)
+    edges, factor = muon_stretches(passage)
     middle = 0.5 * (edges[1:] + edges[:-1])
     row = np.clip(np.searchsorted(edges, distance) - 1, 0, max(len(middle) - 1, 0))
     lumped = np.bincount(row[~is_large], loss[~is_large], minlength=len(middle))
-    factor = muon_light_factor(passage.energy_at(middle))
     return MuonLight(
         steps=_on_track(track, middle, lumped.astype(np.float64)),
         bare=factor * np.diff(edges) / CASCADE_TRACK_PER_GEV,
