@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skymap_scanner.light.angles import emission_table
 from skymap_scanner.light.inputs import (
     N_OM_INPUTS,
     N_PAIR_INPUTS,
     N_SOURCE_INPUTS,
-    emission_table,
 )
 from skymap_scanner.light.network import Layers
 from skymap_scanner.light.weights import Weights

@@ -137,13 +137,34 @@ def test_the_truth_beside_the_file_goes_before_that_in_it(
 ) -> None:
     shutil.copy(event_file, tmp_path / "event.json")
     assert cli.main(["event", "plot", "event.json"]) == 0
-    truth = {"zenith": 0.5, "azimuth": 0.25, "vertex": [1, 2, 3]}
+    truth = {"zenith": 0.5, "azimuth": 0.25, "vertex": [1, 2, 3], "kind": "cascade"}
     (tmp_path / "event.truth.json").write_text(json.dumps(truth))
     assert cli.main(["event", "plot", "event.json"]) == 0
     inside, beside = (call["tracks"][1] for call in drawn)
     assert np.degrees([inside.zenith, inside.azimuth]) == pytest.approx([80.0, 60.0])
     assert (beside.zenith, beside.azimuth, beside.vertex) == (0.5, 0.25, (1.0, 2.0, 3.0))
+    assert (inside.marks_vertex, beside.marks_vertex) == (False, True)
     assert beside.color != drawn[1]["tracks"][0].color
+
+
+def test_the_truth_beside_a_compressed_file_is_found(
+    tmp_path: Path, drawn: list[dict[str, Any]]
+) -> None:
+    track = [
+        "simulate",
+        "track",
+        "--energy-gev",
+        "1e5",
+        "--zenith-deg",
+        "80",
+        "--light",
+        "analytic",
+    ]
+    assert cli.main([*track, "-o", "event.i3.zst"]) == 0
+    truth = {"zenith": 0.5, "azimuth": 0.25, "vertex": [1, 2, 3]}
+    (tmp_path / "event.truth.json").write_text(json.dumps(truth))
+    assert cli.main(["event", "plot", "event.i3.zst"]) == 0
+    assert drawn[0]["tracks"][-1].zenith == 0.5
 
 
 @pytest.mark.parametrize(

@@ -60,11 +60,27 @@ def test_weights_go_to_a_folder_that_exists(tmp_path: Path) -> None:
     assert not (tmp_path / "work").exists()
 
 
-def test_the_seed_of_the_reference_is_refused(tmp_path: Path) -> None:
-    done = _make(tmp_path, "--seed=999")
+@pytest.mark.parametrize("seed", [999, 31415])
+def test_the_seeds_of_the_reference_are_refused(tmp_path: Path, seed: int) -> None:
+    done = _make(tmp_path, f"--seed={seed}")
     assert done.returncode == 2
     assert "must not be those to train on" in done.stderr
     assert not (tmp_path / "work").exists()
+
+
+def test_too_few_photons_of_the_reference_are_refused(tmp_path: Path) -> None:
+    done = _make(tmp_path, "--reference-photons=9")
+    assert done.returncode == 2
+    assert "reference_photons" in done.stderr
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_work_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "work").write_text("notes")
+    done = _make(tmp_path)
+    assert done.returncode == 2
+    assert "--work-dir" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch: make train-env")
@@ -91,12 +107,16 @@ def test_a_model_is_made_and_a_second_run_goes_on_where_the_first_was(tmp_path: 
     again = LightModel.load(tmp_path / "light.npz")
     for old, new in zip(model.weights.time, again.weights.time, strict=True):
         np.testing.assert_allclose(new, old, rtol=1e-3, atol=1e-4)
-    stage = tmp_path / "work" / "charge.npz"
-    stage.write_bytes(stage.read_bytes()[:1000])
-    damaged = _make(tmp_path, *FEW)
-    assert damaged.returncode == 2
-    assert "charge.npz" in damaged.stderr
-    assert "Traceback" not in damaged.stderr
+    for stage in ("charge.npz", "production/chunk-000000.npz"):
+        path = tmp_path / "work" / stage
+        whole = path.read_bytes()
+        path.write_bytes(whole[:1000])
+        (tmp_path / "work" / "time.npz").unlink(missing_ok=True)
+        damaged = _make(tmp_path, *FEW)
+        assert damaged.returncode == 2
+        assert stage in damaged.stderr
+        assert "Traceback" not in damaged.stderr
+        path.write_bytes(whole)
     other = _make(tmp_path, *FEW, "--photons=400")
     assert other.returncode == 2
     assert "another production" in other.stderr

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import runpy
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,3 +82,15 @@ def test_distance_on_the_sky(
 ) -> None:
     benchmark = runpy.run_path(str(root / "benchmarks" / "scan_events.py"))
     assert benchmark["distance_deg"](*one, *other) == pytest.approx(angle)
+
+
+def test_light_is_as_fast_and_the_same_as_in_plain_numpy(root: Path) -> None:
+    command = [sys.executable, str(root / "benchmarks" / "light_speed.py")]
+    done = subprocess.run(
+        [*command, "--photons", "300", "--json"],
+        capture_output=True, text=True, check=True, timeout=280,
+    )  # fmt: skip
+    figures = json.loads(done.stdout)
+    assert figures["charge_difference"] < 1e-2
+    assert figures["cdf_difference"] < 1e-3
+    assert all(figures[name] > 0.0 for name in figures)

@@ -16,7 +16,8 @@ import pytest
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.model import LIGHT_MODELS, LightModel
 from skymap_scanner.light.production import Sources
-from skymap_scanner.light.validation import Agreement, compare, flow_ratio, simulate_reference
+from skymap_scanner.light.reference import simulate_reference
+from skymap_scanner.light.validation import RANGES, Agreement, compare, flow_ratio
 
 if TYPE_CHECKING:
     from skymap_scanner.units import FloatArray
@@ -82,3 +83,24 @@ def test_light_along_and_across_the_flow_is_that_of_the_simulation(
     ratio, error = flow_ratio(agreement[1], r_low=30.0, r_high=120.0)
     # without birefringence and anisotropy of absorption the ratio would be off by 0.2 to 0.4
     assert ratio == pytest.approx(1.0, abs=0.05 + 3 * error)
+
+
+# --- the card: the full comparison, made when the model was ---
+
+
+def test_card_reaches_what_is_promised(model: LightModel) -> None:
+    validation = model.card["validation"]
+    rows = {(row["r_low"], row["is_dust"]): row for row in validation["agreement"]}
+    assert set(rows) == {(r, dust) for r in RANGES[:-1] for dust in (False, True)}
+    for (r_low, is_dust), row in rows.items():
+        assert row["n_cells"] >= 200, row
+        is_near = r_low < 150.0
+        if is_dust:
+            bias, scatter = (0.04, 0.10) if is_near else (0.08, 0.12)
+        else:
+            bias, scatter = 0.02, 0.04
+        assert abs(row["bias"]) <= bias, row
+        assert row["scatter"] <= scatter, row
+        assert row["time_distance"] <= (0.03 if is_near and not is_dust else 0.05), row
+    flow = validation["flow_ratio"]["model_over_simulation"]
+    assert flow == pytest.approx(1.0, abs=0.05)

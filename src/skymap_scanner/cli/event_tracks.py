@@ -15,6 +15,7 @@ from skymap_scanner.plot.detector_views import DrawnTrack
 from skymap_scanner.plot.style import TRUTH
 from skymap_scanner.result import SkyScanResult
 from skymap_scanner.result.event_metadata import UNKNOWN_EVENT
+from skymap_scanner.simulation.frames import truth_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,17 +53,26 @@ def true_track(event: Event, file: Path) -> DrawnTrack | None:
     DrawnTrack or None
         None where no truth is known, or it has no direction and vertex, which is logged.
     """
-    beside = file.with_suffix(".truth.json")
+    beside = _truth_beside(file)
     try:
         truth = json.loads(beside.read_bytes()) if beside.is_file() else event.truth
         if truth is None:
             return None
         x, y, z = (float(number) for number in truth["vertex"])
         zenith, azimuth = float(truth["zenith"]), float(truth["azimuth"])
-        return DrawnTrack(zenith, azimuth, (x, y, z), "simulated truth", TRUTH)
+        is_cascade = truth.get("kind") == "cascade"
+        return DrawnTrack(zenith, azimuth, (x, y, z), "simulated truth", TRUTH, is_cascade)
     except (OSError, ValueError, TypeError, KeyError, EventError) as error:
         logger.warning("no truth is drawn: %s: %s: %s", beside, type(error).__name__, error)
         return None
+
+
+def _truth_beside(file: Path) -> Path:
+    """Return where the truth of an event lies, whatever wrote it."""
+    try:
+        return truth_path(file)
+    except UsageError:
+        return file.with_suffix(".truth.json")
 
 
 def chosen_track(

@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ice", default="spice_bfr-v2", help="ice model (default: %(default)s)")
     numbers: tuple[tuple[str, type, int | float, str], ...] = (
-        ("--sources", int, 6656, "sources of light to train on"),
+        ("--sources", int, 8192, "sources of light to train on"),
         ("--photons", int, 5_000, "photons per source"),
         ("--charge-epochs", float, 10.0, "passes over the recorded light for the charge"),
         ("--time-epochs", float, 4.0, "passes over the recorded light for the times"),
@@ -67,7 +67,7 @@ def make(arguments: argparse.Namespace) -> int:
     """Make a model and return the exit code."""
     from skymap_scanner.exceptions import UsageError
     from skymap_scanner.light.making import MakeSettings, make_light_model
-    from skymap_scanner.server.folders import check_output_file
+    from skymap_scanner.server.folders import check_output_file, make_folder
 
     if arguments.output.suffix != ".npz":
         raise UsageError(
@@ -88,6 +88,7 @@ def make(arguments: argparse.Namespace) -> int:
         reference_photons=arguments.reference_photons,
         n_threads=arguments.threads,
     )
+    make_folder(arguments.work_dir, option="--work-dir")
     card = make_light_model(arguments.work_dir, arguments.output, settings, ProgressLine())
     if arguments.json:
         print(json.dumps(card, allow_nan=False))

@@ -42,17 +42,17 @@ def _simulate(arguments: argparse.Namespace) -> int:
 
     series = EventSeries(
         plan=plan_from(arguments),
+        light=load_light(arguments.light, arguments.ice),
         path=arguments.output,
         n_events=arguments.n_events,
         first=EventNames(arguments.run_id, arguments.event_id, arguments.mjd),
         overwrites=arguments.overwrite,
     )
-    light = load_light(arguments.light, arguments.ice)
     series.prepare()
     make_folder(arguments.output.absolute().parent, option="--output")
     progress, n_kept = ProgressLine(), 0
     truths: list[dict[str, Any]] = []
-    for n_done, made in enumerate(series.make(built_in_detector(), light), start=1):
+    for n_done, made in enumerate(series.make(built_in_detector()), start=1):
         if arguments.json:
             truths.append(made.truth)
         else:

@@ -30,6 +30,7 @@ __all__ = [
     "cell_points",
     "cell_shape",
     "find_cell",
+    "unit_vectors",
 ]
 
 
@@ -114,6 +115,12 @@ def find_cell(x: float, y: float, z: float, frame: FloatArray) -> int:
     if b > a:
         octant += 1
     return int((i * N_COS + j) * N_AZIMUTH + octant)
+
+
+def unit_vectors(cosine: FloatArray, azimuth: FloatArray) -> FloatArray:
+    """Return unit vectors in a source's frame, shape (..., 3); the frame's z is its axis."""
+    sine = np.sqrt(1.0 - cosine**2)
+    return np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=-1)
 
 
 def cell_points(cell: IntArray, uniform: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -17,18 +17,14 @@ that the first two are worked out once per source and module.
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy.special import ive
 
 from skymap_scanner.compiled import fast_kernel
+from skymap_scanner.light.angles import blurred_acceptance
 from skymap_scanner.light.fast_math import exp32, log32
-from skymap_scanner.light.ice import phase_index
 from skymap_scanner.light.medium import FLOW_AZIMUTH
-from skymap_scanner.light.optics import cascade_angles, wavelength_slices
-from skymap_scanner.units import DEG
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +42,6 @@ __all__ = [
     "N_SOURCE_INPUTS",
     "PairTables",
     "Pairs",
-    "emission_table",
     "fill_pair_inputs",
     "om_inputs",
     "pair_inputs",
@@ -64,18 +59,11 @@ N_PAIR_INPUTS: Final = 21
 N_SOURCE_INPUTS: Final = 30
 N_OM_INPUTS: Final = 28
 
-#: Nodes of the table of emission in the cosine to the source's axis.
-_N_EMISSION: Final = 2049
-#: Width of the kernels that blur the emission [deg]: light after a few scatters.
-_BLUR_DEG: Final = (0.0, 8.0, 25.0)
-#: Width of the kernel that blurs the acceptance of modules [deg]: they look down, and of light from
-#: above see what is scattered.
-_ACCEPTANCE_BLUR_DEG: Final = 40.0
-#: Light whose directions spread by that width has gone the inverse of this, in effective scattering
-#: lengths: the mean square of the angle is about two per length.
+#: Product of an acceptance and what it is raised to, far below zero.
+_LEAST_ACCEPTED: Final = np.float32(1e-4)
+#: Light whose directions spread by the width of the blurred acceptance has gone the inverse of
+#: this, in effective scattering lengths: the mean square of the angle is about two per length.
 _BLURRING: Final = np.float32(3.0)
-#: Bins of the emission's histogram [deg].
-_EMISSION_STEP_DEG: Final = 0.5
 #: Scattering and absorption around an end are averaged between these heights above it [m]: near it
 #: as fine as the layers, for a few metres of other ice decide on light that is going there.
 _EDGES: Final = np.array(
@@ -136,50 +124,6 @@ class Pairs(NamedTuple):
     om_index: IntArray
 
 
-@cache
-def emission_table() -> Float32Array:
-    """Return the logarithm of a cascade's light per sr, blurred, on equal steps in the cosine.
-
-    Returns
-    -------
-    ndarray of float32, shape (2049, 3)
-        Natural logarithm of the fraction of light per sr after blurring by a von Mises-Fisher
-        kernel of 0, 8 and 25 degrees.
-    """
-    n_bins = round(180.0 / _EMISSION_STEP_DEG)
-    particle = cascade_angles((np.arange(4000) + 0.5) / 4000)[:, None, None]
-    cherenkov = (1.0 / phase_index(wavelength_slices(16)))[None, :, None]
-    turn = np.cos((np.arange(90) + 0.5) / 90 * np.pi)[None, None, :]
-    sines = np.sqrt((1.0 - particle**2) * (1.0 - cherenkov**2))
-    light = np.zeros(n_bins)
-    for part in range(0, 4000, 200):
-        rows = slice(part, part + 200)
-        cos = np.clip(particle[rows] * cherenkov + sines[rows] * turn, -1.0, 1.0)
-        angle_deg = np.arccos(cos) / DEG
-        light += np.histogram(angle_deg, bins=n_bins, range=(0.0, 180.0))[0]
-    light /= light.sum()
-    edges = np.arange(n_bins + 1) * _EMISSION_STEP_DEG * DEG
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    solid = 2.0 * np.pi * -np.diff(np.cos(edges))
-    nodes = np.linspace(-1.0, 1.0, _N_EMISSION)
-    columns = []
-    for width_deg in _BLUR_DEG:
-        per_sr = light / solid if width_deg == 0.0 else _blur(light, middle, width_deg * DEG)
-        is_lit = per_sr > 0.0  # none of the rings used above ends in the outermost bins
-        columns.append(np.interp(-nodes, -np.cos(middle[is_lit]), np.log(per_sr[is_lit])))
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _blur(light: FloatArray, angle: FloatArray, width: float) -> FloatArray:
-    """Return light per sr at some angles after a von Mises-Fisher kernel of some width [rad]."""
-    kappa = 1.0 / width**2
-    # Average over the azimuth: exp(kappa cos cos') I0(kappa sin sin'), scaled against overflow.
-    sines = kappa * np.sin(angle)[:, None] * np.sin(angle)
-    exponent = kappa * (np.cos(angle[:, None] - angle) - 1.0)
-    norm = kappa / (2.0 * np.pi * (1.0 - math.exp(-2.0 * kappa)))
-    return np.asarray((norm * ive(0, sines) * np.exp(exponent)) @ light)
-
-
 def pair_tables(ice: IceModel, emission: Float32Array) -> PairTables:
     """Return the tables for one model of the ice."""
     profile = ice.profile(400.0)
@@ -190,20 +134,9 @@ def pair_tables(ice: IceModel, emission: Float32Array) -> PairTables:
         cumulative=np.stack([profile.scattering, profile.absorption], axis=1),
         emission=np.ascontiguousarray(emission),
         acceptance=acceptance,
-        blurred_acceptance=_blurred_acceptance(acceptance),
+        blurred_acceptance=blurred_acceptance(acceptance),
         flow=(math.cos(FLOW_AZIMUTH), math.sin(FLOW_AZIMUTH)),
     )
-
-
-def _blurred_acceptance(acceptance: FloatArray) -> FloatArray:
-    """Return a polynomial in the z component after a von Mises-Fisher kernel."""
-    kappa = 1.0 / (_ACCEPTANCE_BLUR_DEG * DEG) ** 2
-    legendre = np.polynomial.legendre
-    x, weight = legendre.leggauss(200)
-    kernel = weight * np.exp(kappa * (x - 1.0))
-    # On the sphere a kernel multiplies each Legendre polynomial by its mean over the kernel.
-    means = legendre.legvander(x, acceptance.size - 1).T @ kernel / kernel.sum()
-    return np.asarray(legendre.leg2poly(legendre.poly2leg(acceptance) * means))
 
 
 @fast_kernel
@@ -267,6 +200,13 @@ def _fill_windows(z: FloatArray, tables: PairTables, inputs: Float32Array) -> No
 
 
 @fast_kernel
+def _above_none(accepted: np.float32) -> np.float32:
+    """Return an acceptance that goes smoothly to a few thousandths where there is none."""
+    half = np.float32(0.5) * accepted
+    return np.float32(half + np.sqrt(half * half + _LEAST_ACCEPTED))
+
+
+@fast_kernel
 def fill_pair_inputs(
     first: int, pairs: Pairs, tables: PairTables, inputs: Float32Array, falling: Float32Array
 ) -> None:
@@ -305,8 +245,8 @@ def fill_pair_inputs(
         inputs[6, row] = scattering * r * np.float32(0.1)
         straight = exp32(-_BLURRING * scattering * r)
         accepted = straight * inputs[12, row] + (one - straight) * inputs[18, row]
-        inputs[20, row] = log32(max(accepted, hundredth)) + one
-        inputs[12, row] = log32(max(inputs[12, row], hundredth)) + one
+        inputs[20, row] = log32(_above_none(accepted)) + one
+        inputs[12, row] = log32(_above_none(inputs[12, row])) + one
         inputs[13, row] = log32(inputs[13, row]) + np.float32(3.5)
         inputs[14, row] = log32(inputs[14, row]) + np.float32(4.7)
         inputs[16, row] = inputs[15, row] * r * hundredth

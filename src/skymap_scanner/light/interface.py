@@ -18,8 +18,8 @@ class Light(Protocol):
 
     Positions, directions and efficiencies broadcast against each other: one source and all modules,
     all sources and one module, or a grid of both. Answers are finite whatever the geometry; a
-    question that has no answer (a NaN, a source inside a module's centre, a direction that is not a
-    unit vector) is an `InputError`.
+    question that has no answer (a NaN, a direction that is not a unit vector) is an `InputError`. A
+    source at the very centre of a module is that, or is answered as one nearby.
 
     Delays count from direct light, ``time - r * N_REF / LIGHT_SPEED`` with the distance r and
     `skymap_scanner.light.optics.N_REF`, whatever index a model uses inside.

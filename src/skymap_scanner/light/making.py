@@ -17,8 +17,9 @@ import numpy as np
 import skymap_scanner
 from skymap_scanner.exceptions import UsageError
 from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.light.angles import emission_table
 from skymap_scanner.light.ice import IceModel
-from skymap_scanner.light.inputs import emission_table, pair_tables
+from skymap_scanner.light.inputs import pair_tables
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.light.network import Layers
 from skymap_scanner.light.production import (
@@ -27,14 +28,17 @@ from skymap_scanner.light.production import (
     draw_sources,
     produce,
 )
-from skymap_scanner.light.validation import compare, flow_ratio, simulate_reference
-from skymap_scanner.light.weights import DAMAGE, Weights, write_weights
+from skymap_scanner.light.reference import simulate_reference
+from skymap_scanner.light.validation import compare, flow_ratio
+from skymap_scanner.light.weights import VERSION, Weights, write_weights
+from skymap_scanner.light.work_folder import read_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from skymap_scanner.light.training import Fit, Lightfall
+    from skymap_scanner.light.lightfall import Lightfall
+    from skymap_scanner.light.training import Fit
 
 __all__ = ["MakeSettings", "Report", "make_light_model"]
 
@@ -42,6 +46,8 @@ __all__ = ["MakeSettings", "Report", "make_light_model"]
 _REFERENCE_SEED: Final = 999
 #: Seed of its photons.
 _REFERENCE_PHOTONS_SEED: Final = 31415
+#: Simulations of each source, whose differences are the errors.
+_N_REPEATS: Final = 10
 #: The reference's sources lie in the instrumented volume: radius and half height [m].
 _REFERENCE_RADIUS, _REFERENCE_HEIGHT = 520.0, 550.0
 
@@ -74,7 +80,7 @@ class MakeSettings:
     """
 
     ice: str = "spice_bfr-v2"
-    n_sources: int = 6656
+    n_sources: int = 8192
     n_photons: int = 5_000
     seed: int = 1
     charge_epochs: float = 10.0
@@ -91,7 +97,14 @@ class MakeSettings:
                 raise UsageError(
                     "illegal value", place=field.name, found=value, wanted="a positive number"
                 )
-        if self.seed == _REFERENCE_SEED:
+        if self.reference_photons < _N_REPEATS:
+            raise UsageError(
+                "illegal value",
+                place="reference_photons",
+                found=self.reference_photons,
+                wanted=f"at least {_N_REPEATS}, for as many repeats",
+            )
+        if self.seed in {_REFERENCE_SEED, _REFERENCE_PHOTONS_SEED}:
             raise UsageError(
                 "sources to validate with must not be those to train on",
                 place="seed",
@@ -127,7 +140,8 @@ def make_light_model(
         When torch is missing, or the work folder holds another production.
     """
     try:
-        from skymap_scanner.light.training import Fit, Lightfall, train_charge, train_times
+        from skymap_scanner.light.lightfall import Lightfall
+        from skymap_scanner.light.training import Fit, train_charge, train_times
     except ImportError as error:
         raise UsageError(
             "training needs torch",
@@ -199,20 +213,11 @@ def _stage(
 ) -> Layers:
     """Return a network, trained now or by an earlier run with the same settings."""
     path = folder / f"{name}.npz"
-    key = json.dumps({"made_of": made_of, "fit": asdict(fit)}, sort_keys=True)
+    key = json.dumps({"made_of": made_of, "fit": asdict(fit), "version": VERSION}, sort_keys=True)
     if path.exists():
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                kept, layers = str(file["key"]), Layers(*(file[name] for name in Layers._fields))
-        except DAMAGE as error:
-            raise UsageError(
-                "damaged stage of an earlier run",
-                place=str(path),
-                found=str(error),
-                wanted="what `light make` wrote; remove it to train again",
-            ) from error
-        if kept == key:
-            return layers
+        kept = read_stage(path, ("key", *Layers._fields))
+        if str(kept["key"]) == key:
+            return Layers(*(kept[name] for name in Layers._fields))
     layers = train()
     buffer = io.BytesIO()
     np.savez(buffer, key=np.array(key), **layers._asdict())
@@ -232,13 +237,12 @@ def _validate(
     folder: Path, model: LightModel, settings: MakeSettings, report: Report
 ) -> dict[str, Any]:
     """Return figures of the agreement with an independent simulation."""
-    n_repeats = 10
     references = simulate_reference(
         folder / "reference",
         reference_sources(settings.n_reference),
         model.ice,
-        n_photons=settings.reference_photons // n_repeats,
-        n_repeats=n_repeats,
+        n_photons=settings.reference_photons // _N_REPEATS,
+        n_repeats=_N_REPEATS,
         seed=_REFERENCE_PHOTONS_SEED,
         n_threads=settings.n_threads,
         report=lambda done, total: report("reference", done, total),
@@ -247,7 +251,7 @@ def _validate(
     along, error = flow_ratio(cells)
     return {
         "n_sources": settings.n_reference,
-        "n_photons": settings.reference_photons,
+        "n_photons": settings.reference_photons // _N_REPEATS * _N_REPEATS,
         "agreement": [
             {name: _or_none(value) for name, value in asdict(row).items()} for row in agreements
         ],

@@ -52,7 +52,7 @@ def soften(delay: FloatArray, softening: float) -> FloatArray:
     >>> soften(np.array([-50.0, 0.0, 50.0]), 5.0).round(6)
     array([ 0.495098,  5.      , 50.495098])
     """
-    return np.asarray(0.5 * (delay + np.sqrt(delay**2 + 4.0 * softening**2)))
+    return np.asarray(0.5 * (delay + np.hypot(delay, 2.0 * softening)))
 
 
 @fast_kernel

@@ -115,6 +115,11 @@ class LightModel:
         """How the model was made and how good it is."""
         return self.weights.card
 
+    @property
+    def label(self) -> str:
+        """What tells one model from another: ice, and a digest of the weights."""
+        return f"{self.ice.name} {self.weights.digest}"
+
     def expected_charge(
         self,
         source_xyz: ArrayLike,
@@ -242,7 +247,7 @@ class LightModel:
         soft = soften(delay, softening)
         per_time = per_time / (soft + TIME_OFFSET)
         if softening > 0.0:
-            return np.asarray(per_time * soft / np.sqrt(delay**2 + 4.0 * softening**2))
+            return np.asarray(per_time * soft / np.hypot(delay, 2.0 * softening))
         return np.where(delay < 0.0, 0.0, per_time)
 
     def sample_delays(

@@ -49,7 +49,7 @@ class Layers(NamedTuple):
     last, last_bias : ndarray, shape (n_hidden, n_out), (n_out,)
         Last layer.
     skip_pair, skip_source, skip_om : ndarray, shape (21,), (30,), (28,)
-        Linear function of the inputs, added to the first output.
+        Linear function of the inputs, added to the logarithm of the charge; not used for times.
     """
 
     pair: Float32Array

@@ -19,7 +19,7 @@ from scipy.stats import qmc
 from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.medium import make_medium
-from skymap_scanner.light.propagation import SHELLS, choose_splits, propagate
+from skymap_scanner.light.propagation import SHELLS, SIMULATION, choose_splits, propagate
 from skymap_scanner.light.work_folder import claim
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from skymap_scanner.light.medium import Medium
     from skymap_scanner.units import FloatArray
 
-__all__ = ["ProductionSettings", "Sources", "draw_sources", "produce"]
+__all__ = ["COLUMNS", "ProductionSettings", "Sources", "draw_sources", "produce"]
 
 #: Heights between which sources are uniform [m], and quantiles of these heights: more of them in
 #: and about the dust layer, where the light is hardest to learn.
@@ -41,6 +41,9 @@ _Z_QUANTILES: Final = (0.0, 0.07, 0.32, 0.68, 0.93, 1.0)
 _DISC_RADIUS: Final = 600.0
 #: Sources per file.
 CHUNK: Final = 32
+#: Arrays of a file: a row per cell with light, and a row per source.
+_RECORD: Final = ("source", "cell", "total", "squared", "place", "delay")
+COLUMNS: Final = (*_RECORD, "xyz", "direction", "splits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ def produce(
     UsageError
         When the folder holds another production, or files of one without its settings.
     """
-    claim(folder, "production", asdict(settings))
+    claim(folder, "production", asdict(settings) | {"simulation": SIMULATION})
     medium = make_medium(IceModel.load(settings.ice))
     paths = [folder / f"chunk-{k:06d}.npz" for k in range(-(-n_sources // CHUNK))]
     missing = [(k, path) for k, path in enumerate(paths) if not path.exists()]
@@ -172,9 +175,7 @@ def produce(
 
 def _make_chunk(number: int, path: Path, settings: ProductionSettings, medium: Medium) -> None:
     sources = draw_sources(number * CHUNK, CHUNK, settings.seed)
-    columns: dict[str, list[NDArray[Any]]] = {
-        name: [] for name in ("source", "cell", "total", "squared", "place", "delay")
-    }
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _RECORD}
     splits = np.empty((CHUNK, SHELLS.size), np.int64)
     for k in range(CHUNK):
         seed = (settings.seed, number * CHUNK + k)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from skymap_scanner.light.medium import Medium
     from skymap_scanner.units import FloatArray
 
-__all__ = ["MAX_TIME", "SHELLS", "LightRecord", "choose_splits", "propagate"]
+__all__ = ["MAX_TIME", "SHELLS", "SIMULATION", "LightRecord", "choose_splits", "propagate"]
 
 #: Distances from the source at which photons may be split [m].
 SHELLS: Final = np.array(
@@ -42,6 +42,8 @@ SHELLS: Final = np.array(
 )
 #: Copies of one photon that wait at a time; a photon for which there is no room is not split.
 _MAX_COPIES: Final = 100_000
+#: Version of what is simulated and recorded: kept files of another one are not gone on with.
+SIMULATION: Final = 1
 #: Photons become at most this many copies at a shell.
 _MAX_SPLIT: Final = 6
 #: Photons, and rounds, to find out how many to split into.
@@ -51,7 +53,7 @@ MAX_TIME: Final = 12_000.0
 #: Histograms of delays have equal bins in the logarithm of delay plus this [ns].
 TIME_OFFSET: Final = 2.0
 #: Their edges [ns]; the last bin takes what is later.
-TIME_EDGES: Final = np.exp(np.linspace(np.log(TIME_OFFSET), np.log(6000.0 + TIME_OFFSET), 41)) - 2.0
+TIME_EDGES: Final = np.geomspace(TIME_OFFSET, 6000.0 + TIME_OFFSET, 41) - TIME_OFFSET
 _TIME_FIRST: Final = math.log(TIME_OFFSET)
 _TIME_INVERSE_STEP: Final = 40.0 / (math.log(6000.0 + TIME_OFFSET) - math.log(TIME_OFFSET))
 #: Axes may be this far from unit length.

@@ -38,7 +38,7 @@ MIN_PHOTONS: Final = 10 * _MIN_PARTS
 #: Fraction of absorption that is sampled; the rest is a weight.
 _KILL: Final = 0.4
 #: Sets these random numbers apart from those that models are trained on and validated with, whose
-#: seeds are two and three numbers; numbers that are not there count as zeros.
+#: seeds are three or four numbers; numbers that are not there count as zeros.
 _STREAM: Final = 20_541
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from skymap_scanner.light.cells import COS_EDGES, N_AZIMUTH, R_EDGES, axis_frame
+from skymap_scanner.light.cells import COS_EDGES, N_AZIMUTH, R_EDGES, axis_frame, unit_vectors
 from skymap_scanner.light.propagation import TIME_EDGES
 from skymap_scanner.units import DEG
 
@@ -75,10 +75,7 @@ def _directions(axis: FloatArray, cosine: int, turn: FloatArray) -> FloatArray:
     step = (np.arange(_N_ANGLE) + 0.5) / _N_ANGLE
     low, high = COS_EDGES[cosine : cosine + 2]
     cos, turn = np.broadcast_arrays(low + step * (high - low), turn[:, None])
-    sin = np.sqrt(1.0 - cos**2)
-    return np.asarray(
-        np.stack([sin * np.cos(turn), sin * np.sin(turn), cos], axis=-1) @ axis_frame(axis)
-    )
+    return np.asarray(unit_vectors(cos, turn) @ axis_frame(axis))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,50 +23,41 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 from pytorch_optimizer import SOAP
 
 from skymap_scanner.compiled import fused_kernel
+from skymap_scanner.exceptions import UsageError
 from skymap_scanner.light.cells import (
     CELL_VOLUMES,
     N_AZIMUTH,
     N_CELLS,
     N_COS,
-    N_R,
-    R_EDGES,
-    axis_frame,
-    cell_points,
 )
 from skymap_scanner.light.inputs import (
     N_OM_INPUTS,
     N_PAIR_INPUTS,
     N_SOURCE_INPUTS,
-    Pairs,
-    om_inputs,
-    pair_inputs,
-    source_inputs,
 )
 from skymap_scanner.light.mixture import LOG_WIDTHS, N_COMPONENTS
 from skymap_scanner.light.network import Layers
-from skymap_scanner.light.propagation import SHELLS, TIME_OFFSET
+from skymap_scanner.light.propagation import TIME_OFFSET
 from skymap_scanner.light.trained_volume import OM_Z
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from skymap_scanner.light.ice import IceModel
-    from skymap_scanner.light.inputs import PairTables
+    from skymap_scanner.light.lightfall import Lightfall
     from skymap_scanner.units import FloatArray, IntArray
 
     Float32Array = NDArray[np.float32]
 
-__all__ = ["Fit", "Lightfall", "train_charge", "train_times"]
+__all__ = ["Fit", "train_charge", "train_times"]
 
 #: A cell counts at most as this many scores.
 _MAX_COUNTS: Final = 40.0
@@ -99,86 +90,6 @@ class Fit:
     rate: float = 1.5e-2
     clip: float = 20.0
     seed: int = 1
-
-
-class Lightfall:
-    """Recorded light of a production, ready to be drawn from at random.
-
-    Parameters
-    ----------
-    paths : dict
-        Files of `production.produce` -> photons per source.
-    ice : IceModel
-        The ice in which it was made.
-    tables : PairTables
-        Tables for the inputs.
-    """
-
-    def __init__(self, paths: dict[Path, int], ice: IceModel, tables: PairTables) -> None:
-        self.ice, self.tables = ice, tables
-        parts: dict[str, list[NDArray[Any]]] = {}
-        n_before = 0
-        n_photons: list[FloatArray] = []
-        for path, photons in paths.items():
-            with np.load(path) as file:
-                for name in file.files:
-                    value = file[name]
-                    if name == "source":
-                        value = value.astype(np.int32) + n_before
-                    parts.setdefault(name, []).append(value)
-                n_before += file["xyz"].shape[0]
-                n_photons.append(np.full(file["xyz"].shape[0], float(photons)))
-        #: Photons of each source.
-        self.n_photons = np.concatenate(n_photons)
-        columns = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
-        self.xyz, self.direction = columns["xyz"], columns["direction"]
-        self.frames = np.stack([axis_frame(axis) for axis in self.direction])
-        #: Record of each source's cell, flat; -1 where nothing came.
-        self.record = np.full(n_before * N_CELLS, -1, np.int32)
-        slot: IntArray = columns["source"].astype(np.int64) * N_CELLS + columns["cell"]
-        self.record[slot] = np.arange(slot.size, dtype=np.int32)
-        self.slot = slot
-        self.total, self.place, self.delay = columns["total"], columns["place"], columns["delay"]
-        ring = columns["cell"] // (N_AZIMUTH * N_COS)
-        typical = columns["squared"] / columns["total"]
-        copies = _copies(columns["splits"])
-        source = columns["source"].astype(np.int64)
-        typical = typical * copies[source, ring]
-        per_ring = np.array([np.median(typical[ring == k]) for k in range(N_R)])
-        #: Size of a typical score [m] per source and ring of distance.
-        self.score = per_ring / copies
-        self.source = np.column_stack([self.xyz, ice.effective_z(self.xyz)])
-        self.source_in = source_inputs(self.source[:, 3], self.direction, tables)
-
-    def pairs(self, source: IntArray, om_xyz: FloatArray) -> Pairs:
-        """Pair sources with as many places."""
-        om = np.column_stack([om_xyz, self.ice.effective_z(om_xyz)])
-        return Pairs(self.source, om, self.direction, source, np.arange(source.size))
-
-    def inputs(self, source: IntArray, om_xyz: FloatArray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return inputs of pairs and logarithms of light lost to distance, (n, n_inputs), (n,)."""
-        pairs = self.pairs(source, om_xyz)
-        pair_in, falling = pair_inputs(pairs, self.tables)
-        om_in = om_inputs(np.ascontiguousarray(pairs.om[:, 3]), self.tables)
-        joined = np.concatenate([pair_in, self.source_in[source], om_in], axis=1)
-        return torch.from_numpy(joined), torch.from_numpy(falling)
-
-    def random_places(
-        self, source: IntArray, cell: IntArray, rng: np.random.Generator
-    ) -> FloatArray:
-        """Draw places uniform in cells, in detector coordinates [m], shape (n, 3)."""
-        r, cosine, azimuth = cell_points(cell, rng.random((cell.size, 3)))
-        sine = np.sqrt(1.0 - cosine**2)
-        local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
-        relative = np.einsum("nk,nkj->nj", local, self.frames[source])
-        return np.asarray(self.xyz[source] + r[:, None] * relative)
-
-
-def _copies(splits: IntArray) -> FloatArray:
-    """Return how many copies of a photon there are in each ring, shape (n_source, n_r)."""
-    made = np.cumprod(np.column_stack([np.ones(len(splits)), splits]), axis=1)
-    middle = 0.5 * (R_EDGES[1:] + R_EDGES[:-1])
-    return np.asarray(made[:, np.searchsorted(SHELLS, middle)])
 
 
 def _is_inside(om_xyz: FloatArray) -> Float32Array:
@@ -267,14 +178,26 @@ def _standardise(light: Lightfall, rng: np.random.Generator) -> tuple[torch.Tens
     rows = rng.integers(light.total.size, size=200_000)
     source = light.slot[rows] // N_CELLS
     inputs, _ = light.inputs(source, light.xyz[source] + light.place[rows])
-    return inputs.mean(0), inputs.std(0).clamp_min(1e-3)
+    mean, width = inputs.mean(axis=0), np.maximum(inputs.std(axis=0, ddof=1), 1e-3)
+    return torch.from_numpy(mean), torch.from_numpy(width.astype(np.float32))
+
+
+def _n_steps(n: int, fit: Fit) -> int:
+    """Return the number of steps in which `n` cells or records are gone through."""
+    n_steps = int(fit.n_epochs * n / fit.batch)
+    if n_steps == 0:
+        raise UsageError(
+            "too few passes over the recorded light to train a network",
+            found=f"{fit.n_epochs:g} passes over {n}",
+            wanted=f"at least one batch of {fit.batch}",
+        )
+    return n_steps
 
 
 def _batches(n: int, fit: Fit, rng: np.random.Generator) -> Iterator[IntArray]:
     """Yield random batches of indices below `n`, each once per epoch."""
-    n_steps = int(fit.n_epochs * n / fit.batch)
     order, place = rng.permutation(n), 0
-    for _ in range(n_steps):
+    for _ in range(_n_steps(n, fit)):
         if place + fit.batch > n:
             order, place = rng.permutation(n), 0
         yield order[place : place + fit.batch]
@@ -351,8 +274,8 @@ def train_charge(
             inputs, falling = light.inputs(
                 np.concatenate([source, source[hit]]), np.concatenate([anywhere, there])
             )
-            output, linear = network(inputs)
-            log_light = output[:, 0] + linear + falling
+            output, linear = network(torch.from_numpy(inputs))
+            log_light = output[:, 0] + linear + torch.from_numpy(falling)
             n = source.size
             expected = exposure * torch.exp(torch.clamp(log_light[:n], max=20.0))
             weight = torch.from_numpy(_is_inside(anywhere)) / (
@@ -365,8 +288,7 @@ def train_charge(
                 counts = counts / (1.0 + at_hit / _MAX_COUNTS)
             yield ((weight * expected).sum() - (counts * log_light[n:]).sum()) / n
 
-    n_steps = int(fit.n_epochs * light.record.size / fit.batch)
-    _descend(network, fit, n_steps, losses(), report)
+    _descend(network, fit, _n_steps(light.record.size, fit), losses(), report)
     return network.layers()
 
 
@@ -382,9 +304,9 @@ def _line(light: Lightfall, rng: np.random.Generator) -> FloatArray:
     source, cell = light.slot[rows] // N_CELLS, light.slot[rows] % N_CELLS
     inputs, falling = light.inputs(source, light.xyz[source] + light.place[rows])
     y = np.log(light.total[rows] / (light.n_photons[source] * CELL_VOLUMES[cell]))
-    design = np.column_stack([inputs.double().numpy(), np.ones(rows.size)])
+    design = np.column_stack([inputs.astype(np.float64), np.ones(rows.size)])
     ridge = 10.0 * np.diag(np.append(design[:, :-1].var(axis=0), 1e-3))
-    line = np.linalg.solve(design.T @ design + ridge, design.T @ (y - falling.double().numpy()))
+    line = np.linalg.solve(design.T @ design + ridge, design.T @ (y - falling))
     return np.asarray(line)
 
 
@@ -432,14 +354,13 @@ def train_times(
             source = slot // N_CELLS
             there = light.xyz[source] + light.place[record]
             inputs, falling = light.inputs(source, there)
-            brightness = falling.numpy() + inputs.numpy() @ line[:-1] + line[-1]
+            brightness = falling + inputs @ line[:-1] + line[-1]
             weight = _time_weights(light, record, brightness) * _is_inside(there)
             u = np.log(np.maximum(light.delay[record], 0.0) + TIME_OFFSET).astype(np.float32)
-            nll = _mixture_nll(network(inputs)[0], torch.from_numpy(u))
+            nll = _mixture_nll(network(torch.from_numpy(inputs))[0], torch.from_numpy(u))
             yield (torch.from_numpy(weight) * nll).mean()
 
-    n_steps = int(fit.n_epochs * light.total.size / fit.batch)
-    _descend(network, fit, n_steps, losses(), report)
+    _descend(network, fit, _n_steps(light.total.size, fit), losses(), report)
     return network.layers()
 
 

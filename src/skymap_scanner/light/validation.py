@@ -1,17 +1,9 @@
-"""Compare the light model with an independent Monte Carlo simulation, source by source.
-
-Sources never trained on are simulated several times over with other random numbers: the differences
-between the repeats are the true statistical errors, which scores of one photon in several cells
-make larger than a count of scores suggests.
-"""
+"""Compare the light model with an independent simulation (`reference`), source by source."""
 
 from __future__ import annotations
 
-import io
 import math
-import os
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -19,87 +11,46 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from skymap_scanner.exceptions import UsageError
-from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.cells import (
+    CELL_VOLUMES,
     COS_EDGES,
     N_AZIMUTH,
-    N_CELLS,
     N_COS,
+    N_R,
     R_EDGES,
     axis_frame,
     cell_points,
+    unit_vectors,
 )
-from skymap_scanner.light.medium import FLOW_AZIMUTH, make_medium
+from skymap_scanner.light.medium import FLOW_AZIMUTH
 from skymap_scanner.light.optics import MODULE_AREA, PHOTONS_PER_GEV
-from skymap_scanner.light.propagation import TIME_EDGES, propagate
+from skymap_scanner.light.propagation import TIME_EDGES
 from skymap_scanner.light.trained_volume import OM_Z, ExtrapolationWarning
-from skymap_scanner.light.work_folder import claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-    from skymap_scanner.light.ice import IceModel
     from skymap_scanner.light.model import LightModel
-    from skymap_scanner.light.production import Sources
+    from skymap_scanner.light.reference import ReferenceLight
     from skymap_scanner.units import FloatArray, IntArray
 
-__all__ = ["Agreement", "ReferenceLight", "compare", "flow_ratio", "simulate_reference"]
+__all__ = ["Agreement", "compare", "flow_ratio"]
 
 #: Distances between which agreement is stated [m].
 RANGES: Final = (1.0, 10.0, 30.0, 60.0, 100.0, 150.0, 200.0, 300.0)
 #: Light is in the dust layer when an end is between these heights or it crosses the lower [m].
 DUST: Final = (-140.0, -20.0)
-#: Cells whose light is known worse than this are left out.
+#: Cells whose light is expected to be known worse than this are left out.
 _MAX_ERROR: Final = 0.1
+#: Cells whose error, found from the repeats, is larger than this have no expected one below it.
+_HOPELESS: Final = 3.0 * _MAX_ERROR
 #: Scores that a cell's times must be worth: statistics alone then makes a distance of 0.015.
 _MIN_TIMES: Final = 3_000.0
 #: Points per cell over which the model is averaged: a grid in distance, cosine and azimuth. Light
 #: in dust falls by an order of magnitude across the far cells: a coarser grid shows as scatter.
 _CHARGE_GRID, _TIME_GRID = (8, 10, 4), (4, 6, 2)
-#: Fraction of absorption that is sampled.
-_KILL: Final = 0.4
 #: Cells at a time, for the sake of memory.
 _BATCH: Final = 500
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReferenceLight:
-    """Simulated light of one source.
-
-    Attributes
-    ----------
-    xyz, direction : ndarray, shape (3,)
-        The source.
-    halves : ndarray, shape (2, n_cells)
-        Accepted light per photon and area [1/m^2], of each half of the repeats.
-    error : ndarray, shape (n_cells,)
-        Statistical error of their mean [1/m^2].
-    times : ndarray, shape (n_cells, n_bins)
-        Fractions of light per bin of delay.
-    n_times : ndarray, shape (n_cells,)
-        Scores that the times are worth.
-    """
-
-    xyz: FloatArray
-    direction: FloatArray
-    halves: FloatArray
-    error: FloatArray
-    times: FloatArray
-    n_times: FloatArray
-
-    @property
-    def fluence(self) -> FloatArray:
-        """Accepted light per photon and area [1/m^2], shape (n_cells,)."""
-        return np.asarray(self.halves.mean(axis=0))
-
-    @classmethod
-    def read(cls, path: Path) -> ReferenceLight:
-        """Read a file of `simulate_reference`."""
-        with np.load(path) as file:
-            return cls(*(file[name].astype(np.float64) for name in cls.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +67,7 @@ class Agreement:
         Cells that were compared.
     bias, scatter : float
         Mean of ln(model / simulation), and its spread from cell to cell without statistics: the
-        covariance of the spreads against two independent halves of the simulation. (Subtracting
-        squared errors would not do: cells are chosen by errors that are estimates themselves.)
+        covariance of the spreads against two independent halves of the simulation.
     n_times : int
         Cells whose times were compared.
     time_distance : float
@@ -134,115 +84,13 @@ class Agreement:
     time_distance: float
 
 
-def simulate_reference(
-    folder: Path,
-    sources: Sources,
-    ice: IceModel,
-    *,
-    n_photons: int,
-    n_repeats: int = 10,
-    seed: int,
-    n_threads: int | None = None,
-    report: Callable[[int, int], None] | None = None,
-) -> list[ReferenceLight]:
-    """Simulate sources, one file each; files that exist are kept.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the files are.
-    sources : Sources
-        What to simulate.
-    ice : IceModel
-        The ice.
-    n_photons, n_repeats : int
-        Photons per repeat, and repeats, an even number: their differences are the errors.
-    seed : int
-        Seed, another one than that of the training.
-    n_threads : int, optional
-        Threads; all cores by default.
-    report : callable, optional
-        Called with the numbers of sources done and wanted.
-
-    Returns
-    -------
-    list of ReferenceLight
-
-    Raises
-    ------
-    UsageError
-        When the repeats are not an even number, or the folder has files of other sources or
-        settings.
-    """
-    if n_repeats < 2 or n_repeats % 2:
-        raise UsageError("illegal number of repeats", found=n_repeats, wanted="2, 4, 6 ...")
-    settings = {"ice": ice.name, "n_photons": n_photons, "n_repeats": n_repeats}
-    claim(folder, "reference", settings | {"kill": _KILL, "seed": seed})
-    medium = make_medium(ice)
-    n_sources = len(sources.xyz)
-
-    def simulate(k: int) -> Path:
-        path = folder / f"source-{k:04d}.npz"
-        if path.exists():
-            return path
-        total, squared = np.zeros((n_repeats, N_CELLS)), np.zeros(N_CELLS)
-        times = np.zeros((N_CELLS, TIME_EDGES.size - 1))
-        for repeat in range(n_repeats):
-            record = propagate(
-                sources.xyz[k],
-                sources.direction[k],
-                medium,
-                n_photons=n_photons,
-                seed=(seed, k, repeat),
-                kill=_KILL,
-                record_times=True,
-            )
-            total[repeat] = record.fluence
-            squared += record.squared
-            times += record.times
-        light = times.sum(axis=1)
-        known = np.where(light > 0, light, 1.0)
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            xyz=sources.xyz[k],
-            direction=sources.direction[k],
-            halves=total.reshape(2, n_repeats // 2, N_CELLS).mean(axis=1),
-            error=total.std(axis=0, ddof=1) / n_repeats**0.5,
-            times=(times / known[:, None]).astype(np.float32),
-            n_times=light**2 / np.where(squared > 0, squared, 1.0),
-        )
-        write_bytes_atomically(path, buffer.getvalue())
-        return path
-
-    made: list[ReferenceLight] = []
-    with ThreadPoolExecutor(n_threads or os.cpu_count() or 1) as pool:
-        for k, path in enumerate(pool.map(simulate, range(n_sources))):
-            made.append(_read_own(path, sources, k))
-            if report is not None:
-                report(len(made), n_sources)
-    return made
-
-
-def _read_own(path: Path, sources: Sources, k: int) -> ReferenceLight:
-    """Read a file and make sure that it is of source number `k`."""
-    light = ReferenceLight.read(path)
-    found, wanted = (light.xyz, light.direction), (sources.xyz[k], sources.direction[k])
-    if not np.array_equal(found, wanted):
-        raise UsageError(
-            "reference of another source", place=str(path), found=f"{found}", wanted=f"{wanted}"
-        )
-    return light
-
-
 def _points(light: ReferenceLight, cells: IntArray, grid: tuple[int, int, int]) -> FloatArray:
     """Return a grid of places in each cell, one cell after the other [m], shape (n, 3)."""
     steps = np.meshgrid(*((np.arange(n) + 0.5) / n for n in grid), indexing="ij")
     inside = np.stack(steps, axis=-1).reshape(-1, 3)
     uniform = np.tile(inside, (cells.size, 1))
     r, cosine, azimuth = cell_points(np.repeat(cells, len(inside)), uniform)
-    sine = np.sqrt(1.0 - cosine**2)
-    local = np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=1)
+    local = unit_vectors(cosine, azimuth)
     return np.asarray(light.xyz + r[:, None] * (local @ axis_frame(light.direction)))
 
 
@@ -293,8 +141,8 @@ def compare(
         One entry per compared cell: ``r``, ``cosine``, ``flow`` (cosine squared between the
         horizontal line of sight and the flow axis; NaN near the vertical), ``ratio``
         (ln(model/simulation)), ``first`` and ``second`` (the same with a half of the simulation
-        each), ``error``, ``is_dust``, ``time_distance`` (NaN where statistics do not suffice),
-        ``source``.
+        each), ``error`` (expected from statistics), ``is_dust``, ``time_distance`` (NaN where
+        statistics do not suffice), ``source``.
 
     Raises
     ------
@@ -383,13 +231,31 @@ def _agreement(
     )
 
 
+def _expected_error(light: ReferenceLight, fluence: FloatArray, cells: IntArray) -> FloatArray:
+    """Return relative statistical errors of cells with some true fluence [1/m^2].
+
+    A cell's own repeats tell its error so badly that those chosen by it would be cells whose
+    repeats happen to agree, wherever their mean is: both halves would be off together. What a
+    typical score in the cells at one distance is worth is known well.
+    """
+    rings = (N_R, N_COS * N_AZIMUTH)
+    variance = ((light.error * CELL_VOLUMES) ** 2).reshape(rings).sum(axis=1)
+    total = (light.fluence * CELL_VOLUMES).reshape(rings).sum(axis=1)
+    score = variance / np.where(total > 0, total, 1.0)
+    return np.asarray(np.sqrt(score[cells // rings[1]] / (CELL_VOLUMES[cells] * fluence)))
+
+
 def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, FloatArray]:
-    known = (light.halves > 0).all(axis=0) & (light.error < _MAX_ERROR * light.fluence)
+    known = (light.halves > 0).all(axis=0) & (light.error < _HOPELESS * light.fluence)
     middle_r = np.repeat(0.5 * (R_EDGES[1:] + R_EDGES[:-1]), N_COS * N_AZIMUTH)
     cells = np.flatnonzero(known & (middle_r < RANGES[-1]))
     om_xyz = _points(light, cells, (1, 1, 1))
-    inside = (om_xyz[:, 2] > OM_Z[0]) & (om_xyz[:, 2] < OM_Z[1])
-    cells, om_xyz = cells[inside], om_xyz[inside]
+    cells = cells[(om_xyz[:, 2] > OM_Z[0]) & (om_xyz[:, 2] < OM_Z[1])]
+    fluence = _model_fluence(light, model, cells)
+    error = _expected_error(light, fluence, cells)
+    chosen = error < _MAX_ERROR
+    cells, fluence, error = cells[chosen], fluence[chosen], error[chosen]
+    om_xyz = _points(light, cells, (1, 1, 1))
     z_source, z_om = model.ice.effective_z(light.xyz), model.ice.effective_z(om_xyz)
     low, high = np.minimum(z_source, z_om), np.maximum(z_source, z_om)
     is_dust = (low < DUST[0]) & (high > DUST[0])
@@ -399,10 +265,6 @@ def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, Float
     along = line[:, 0] * np.cos(FLOW_AZIMUTH) + line[:, 1] * np.sin(FLOW_AZIMUTH)
     horizontal = np.hypot(line[:, 0], line[:, 1])
     steep = horizontal < 0.5 * np.linalg.norm(line, axis=1)
-    with warnings.catch_warnings():  # corners of the uppermost and lowest cells stick out
-        warnings.simplefilter("ignore", ExtrapolationWarning)
-        fluence = _model_fluence(light, model, cells)
-        time_distance = _time_distances(light, model, cells)
     cosines = 0.5 * (COS_EDGES[1:] + COS_EDGES[:-1])
     return {
         "r": middle_r[cells],
@@ -411,7 +273,7 @@ def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, Float
         "ratio": np.log(fluence / light.fluence[cells]),
         "first": np.log(fluence / light.halves[0, cells]),
         "second": np.log(fluence / light.halves[1, cells]),
-        "error": light.error[cells] / light.fluence[cells],
+        "error": error,
         "is_dust": is_dust.astype(np.float64),
-        "time_distance": time_distance,
+        "time_distance": _time_distances(light, model, cells),
     }

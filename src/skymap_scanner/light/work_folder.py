@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from skymap_scanner.exceptions import UsageError
+from skymap_scanner.exceptions import FormatError, UsageError
 from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.light.archives import read_arrays
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["claim"]
+    from numpy.typing import NDArray
+
+__all__ = ["claim", "read_stage"]
 
 
 def claim(folder: Path, what: str, settings: dict[str, Any]) -> None:
@@ -53,3 +57,24 @@ def claim(folder: Path, what: str, settings: dict[str, Any]) -> None:
         ) from error
     if found != settings:
         raise UsageError(f"another {what}", place=str(folder), found=found, wanted=settings)
+
+
+def read_stage(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Read the arrays of these names from what an earlier run left.
+
+    Raises
+    ------
+    FormatError
+        When the file is damaged, or an array is missing.
+    """
+    wanted = "what `light make` wrote; remove it to make it again"
+    arrays = read_arrays(path, "damaged file of an earlier run", wanted)
+    missing = sorted(set(names) - set(arrays))
+    if missing:
+        raise FormatError(
+            "damaged file of an earlier run",
+            place=str(path),
+            found=f"no {', '.join(missing)}",
+            wanted=wanted,
+        )
+    return arrays

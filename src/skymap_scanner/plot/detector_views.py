@@ -52,6 +52,8 @@ class DrawnTrack:
         Words for the legend; the direction is added to them.
     color : str, optional
         Colour of the arrow.
+    marks_vertex : bool
+        Whether the point is marked too: a cascade's light comes from there.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class DrawnTrack:
     vertex: tuple[float, float, float]
     label: str
     color: str = INK
+    marks_vertex: bool = False
 
     def __post_init__(self) -> None:
         if not np.all(np.isfinite([self.zenith, self.azimuth, *self.vertex])):

@@ -171,6 +171,16 @@ def draw_view(axes: Any, view: View3D, scene: Scene, scale: float) -> None:
     for number, track in enumerate(scene.tracks):
         width = 0.7 + 0.9 * scale
         _draw_track(axes, view, track, scene, width=width, zorder=2.9 - 0.1 * number)
+        if track.marks_vertex:
+            axes.plot(
+                *view.project(np.array(track.vertex))[:2],
+                marker="*",
+                markersize=8.0 + 6.0 * scale,
+                color=track.color,
+                markeredgecolor="white",
+                markeredgewidth=0.8,
+                zorder=4.0,  # above the discs: there is most charge
+            )
     axes.set_aspect("equal")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from skymap_scanner.exceptions import UsageError
 
@@ -19,7 +18,6 @@ __all__ = ["DEFAULT_LIGHT", "LIGHTS", "ConeLight", "PointLight", "light_name", "
 LIGHTS: Final = ("model", "analytic")
 #: The kind used when nobody chooses.
 DEFAULT_LIGHT: Final = "model"
-_MODEL_MODULE: Final = "skymap_scanner.light.model"
 
 
 class PointLight(Protocol):
@@ -134,18 +132,9 @@ def load_light(name: str = DEFAULT_LIGHT, ice: str = "spice_bfr-v2") -> PointLig
 
 
 def _load_network(ice: str) -> PointLight:
-    try:
-        module = importlib.import_module(_MODEL_MODULE)
-    except ModuleNotFoundError as error:
-        if error.name != _MODEL_MODULE:
-            raise
-        raise UsageError(
-            "this release has no network of the light in ice",
-            place="--light",
-            found="model",
-            wanted="analytic",
-        ) from error
-    light = cast("PointLight", module.LightModel.load())
+    from skymap_scanner.light.model import LightModel
+
+    light = LightModel.load()
     if light.ice.name != ice:
         raise UsageError(
             "the network of the light is of another ice model",
@@ -157,7 +146,11 @@ def _load_network(ice: str) -> PointLight:
 
 
 def light_name(light: PointLight) -> str:
-    """Describe a kind of light in words, for the truth of an event."""
+    """Describe light in words, for the truth of an event: equal words mean equal light."""
+    from skymap_scanner.light.model import LightModel
+
+    if isinstance(light, LightModel):
+        return f"light model {light.label} (sources with the profile of cascades)"
     if isinstance(light, ConeLight):
         return "closed form (Cherenkov cone, diffusion, gamma-distributed delays)"
     return f"{type(light).__name__} (sources with the profile of cascades)"

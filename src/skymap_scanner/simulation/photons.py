@@ -33,10 +33,15 @@ __all__ = [
     "PhotoElectrons",
     "draw_photo_electrons",
     "muon_photo_electrons",
+    "reach",
 ]
 
-#: Modules farther from a source see nothing of it [m]: 0.06 PE of 1 PeV in the clearest ice.
+#: Modules farther from a faint source than this see nothing of it [m]: in the clearest ice 0.01 PE
+#: of one of the energy below [GeV]; brighter ones reach farther by the length on which light falls
+#: to 1/e there [m].
 MAX_DISTANCE: Final = 400.0
+_FAINT: Final = 700.0
+_FALL: Final = 55.0
 #: Modules nearer to a muon's track than this are treated as if they were this far [m].
 MIN_RHO: Final = 1.0
 #: Sources evaluated at once; neighbours on a track have the same modules around them.
@@ -82,6 +87,17 @@ class _Pairs:
     source: IntArray
     om_index: IntArray
     n: IntArray
+
+
+def reach(energy: FloatArray) -> FloatArray:
+    """Return how far from cascades modules are asked for their light [m]; energies in GeV.
+
+    Examples
+    --------
+    >>> reach(np.array([1.0, 1e4, 1e7])).round()
+    array([400., 546., 926.])
+    """
+    return np.asarray(MAX_DISTANCE + _FALL * np.log(np.maximum(energy, _FAINT) / _FAINT))
 
 
 def _efficiency(detector: Detector) -> FloatArray:
@@ -147,7 +163,7 @@ def _seen_pairs(
         + np.sum(detector.om_xyz**2, axis=1)
         - 2.0 * block.xyz @ detector.om_xyz.T
     )
-    is_near = square < MAX_DISTANCE**2
+    is_near = square < reach(block.energy)[:, None] ** 2
     rows = np.flatnonzero(is_near.any(axis=0) & (efficiency > 0.0))
     if rows.size == 0:
         none = np.zeros(0, dtype=np.int64)

@@ -14,6 +14,7 @@ from skymap_scanner.simulation.frames import (
     truth_path,
     write_simulated_event,
 )
+from skymap_scanner.simulation.light import light_name
 from skymap_scanner.simulation.plan import event_seed
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class EventSeries:
     ----------
     plan : EventPlan
         What is wanted.
+    light : PointLight
+        The light in ice that it is seen with.
     path : Path
         Name of the file; with several events the number of each goes before the suffix.
     n_events : int
@@ -58,6 +61,7 @@ class EventSeries:
     """
 
     plan: EventPlan
+    light: PointLight
     path: Path
     n_events: int
     first: EventNames
@@ -104,7 +108,7 @@ class EventSeries:
                 wanted="another name, or --overwrite",
             )
 
-    def make(self, detector: Detector, light: PointLight) -> Iterator[EventFile]:
+    def make(self, detector: Detector) -> Iterator[EventFile]:
         """Simulate and write the events one by one; complete ones are kept.
 
         Raises
@@ -119,7 +123,7 @@ class EventSeries:
             if truth is not None:
                 yield EventFile(self.file(number), truth, is_kept=True)
                 continue
-            event, n_drawn = self.plan.simulate(detector, light, self._seed(number))
+            event, n_drawn = self.plan.simulate(detector, self.light, self._seed(number))
             size = {
                 "n_doms": event.pulses.n_doms,
                 "n_pulses": len(event.pulses),
@@ -150,6 +154,7 @@ class EventSeries:
         names = self._names(number)
         request = {
             "plan": self.plan.as_json(),
+            "light": light_name(self.light),
             "seed": self._seed(number),
             "run_id": names.run_id,
             "event_id": names.event_id,

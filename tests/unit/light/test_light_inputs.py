@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from skymap_scanner.light import inputs as module
+from skymap_scanner.light.angles import emission_table
 from skymap_scanner.light.ice import ICE_MODELS, IceModel
 from skymap_scanner.light.inputs import (
     MAX_DISTANCE,
     MIN_DISTANCE,
     Pairs,
-    emission_table,
     om_inputs,
     pair_inputs,
     pair_tables,
@@ -85,7 +85,7 @@ def _pair(ice: IceModel, source: FloatArray, axis: FloatArray, om: FloatArray) -
         cosine,
         *[float(np.interp(cosine, nodes, emission[:, k])) + 3 for k in range(3)],
         line[2],
-        math.log(max(accepted, 0.01)) + 1,
+        math.log(_above_none(accepted)) + 1,
         math.log(b_wide) + 3.5,
         math.log(a_wide) + 4.7,
         stretch,
@@ -93,8 +93,13 @@ def _pair(ice: IceModel, source: FloatArray, axis: FloatArray, om: FloatArray) -
         along * axis_along - across * axis_across,
         math.log(blurred) + 1,
         axis[2] - cosine * line[2],
-        math.log(max(straight * accepted + (1 - straight) * blurred, 0.01)) + 1,
+        math.log(_above_none(straight * accepted + (1 - straight) * blurred)) + 1,
     ]
+
+
+def _above_none(accepted: float) -> float:
+    """Acceptance with a smooth floor."""
+    return 0.5 * accepted + math.sqrt(0.25 * accepted**2 + 1e-4)
 
 
 def _falling(ice: IceModel, source: FloatArray, om: FloatArray) -> float:

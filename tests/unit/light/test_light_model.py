@@ -210,6 +210,16 @@ def test_density_integrates_to_what_does_not_come_at_once(model: LightModel) -> 
     assert area == pytest.approx(end - start, abs=1e-4)
 
 
+@pytest.mark.parametrize("softening", [1e-320, 1e-300, 1e-160, 1e-9, 1e9, 1e160, 1e300])
+def test_any_softening_gives_numbers(model: LightModel, softening: float) -> None:
+    om, times = SOURCE + np.array([40.0, 0.0, 0.0]), np.array([-50.0, 0.0, 1.0, 50.0])
+    density = model.time_density(SOURCE, UP, om, times, softening=softening)
+    cdf = model.time_cdf(SOURCE, UP, om, times, softening=softening)
+    assert np.isfinite(density).all()
+    assert density.min() >= 0.0
+    assert np.all((cdf >= 0.0) & (cdf <= 1.0))
+
+
 def test_softening_moves_edges_as_documented(model: LightModel) -> None:
     om = _nearby((30,), 9)
     times = np.array([-50.0, -10.0, 0.0, 10.0, 50.0])
@@ -257,9 +267,7 @@ def test_finite_differences_with_the_documented_steps_are_smooth(model: LightMod
         high = np.log(model.expected_charge(SOURCE + shift, UP, modules))
         low = np.log(model.expected_charge(SOURCE - shift, UP, modules))
         slopes.append((high - low) / (2 * step))
-    is_close = np.isclose(slopes[0], slopes[1], atol=2e-3, rtol=0.05)
-    assert is_close.mean() > 0.95
-    assert np.abs(slopes[0] - slopes[1]).max() < 0.01  # at corners of what is interpolated
+    np.testing.assert_allclose(slopes[0], slopes[1], atol=2e-3, rtol=0.05)
     slopes = []
     for step in (0.01, 0.02):
         pair = []
@@ -269,8 +277,7 @@ def test_finite_differences_with_the_documented_steps_are_smooth(model: LightMod
         slopes.append(np.log(pair[0] / pair[1]) / (2 * step))
     off = np.abs(slopes[0] - slopes[1])
     assert np.median(off) < 0.01
-    assert np.quantile(off, 0.9) < 0.3
-    assert off.max() < 1.0  # near the axis and behind, where bins of the emission are seen
+    assert off.max() < 0.3
 
 
 def test_rounding_is_far_below_the_documented_steps(model: LightModel) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from handmade_light import random_layers
 from skymap_scanner.light import network as module
+from skymap_scanner.light.angles import emission_table
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.inputs import (
     Pairs,
-    emission_table,
     om_inputs,
     pair_inputs,
     pair_tables,

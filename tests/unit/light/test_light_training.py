@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from skymap_scanner.exceptions import UsageError
+from skymap_scanner.light.angles import emission_table
 from skymap_scanner.light.cells import (
     CELL_VOLUMES,
     N_AZIMUTH,
@@ -19,7 +21,6 @@ from skymap_scanner.light.cells import (
 )
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.inputs import (
-    emission_table,
     om_inputs,
     pair_inputs,
     pair_tables,
@@ -38,8 +39,9 @@ if importlib.util.find_spec("torch") is None:
 
 import torch
 
-from skymap_scanner.light import training
-from skymap_scanner.light.training import Fit, Lightfall, train_charge, train_times
+from skymap_scanner.light import lightfall, training
+from skymap_scanner.light.lightfall import Lightfall
+from skymap_scanner.light.training import Fit, train_charge, train_times
 
 ICE = IceModel.load()
 TABLES = pair_tables(ICE, emission_table())
@@ -104,7 +106,7 @@ def test_inputs_are_those_of_the_run_time(light: Lightfall) -> None:
 def test_copies_are_those_of_the_shells_inside_a_ring() -> None:
     splits = np.ones((2, SHELLS.size), int)
     splits[1, 0], splits[1, 3] = 2, 5
-    copies = training._copies(splits)
+    copies = lightfall._copies(splits)
     middle = 0.5 * (R_EDGES[1:] + R_EDGES[:-1])
     np.testing.assert_array_equal(copies[0], 1.0)
     expected = np.where(middle < SHELLS[0], 1, np.where(middle < SHELLS[3], 2, 10))
@@ -149,8 +151,8 @@ def test_exported_charge_is_that_of_the_trained_network(light: Lightfall) -> Non
     om = light.xyz[source] + np.random.default_rng(2).normal(0, 60, (source.size, 3))
     inputs, falling = light.inputs(source, om)
     with torch.no_grad():
-        output, linear = network(inputs)
-        expected = output[:, 0] + linear + falling
+        output, linear = network(torch.from_numpy(inputs))
+        expected = output[:, 0] + linear + torch.from_numpy(falling)
     pairs = light.pairs(source, om)
     found = np.empty(source.size)
     om_in = om_inputs(pairs.om[:, 3].copy(), TABLES)
@@ -168,7 +170,7 @@ def test_exported_times_are_those_of_the_trained_network(light: Lightfall) -> No
     om_in = om_inputs(pairs.om[:, 3].copy(), TABLES)
     mixtures(pairs, TABLES, network.layers(), light.source_in, om_in, found)
     with torch.no_grad():
-        expected, _ = network(light.inputs(source, om)[0])
+        expected, _ = network(torch.from_numpy(light.inputs(source, om)[0]))
     np.testing.assert_allclose(found, expected.numpy(), atol=2e-4)
 
 
@@ -224,6 +226,12 @@ def test_trained_charge_gives_back_the_recorded_light(light: Lightfall) -> None:
         chosen = inside & (ring >= first) & (ring < last)
         ratio = expected[chosen].sum() / recorded[chosen].sum()
         assert ratio == pytest.approx(1.0, abs=0.3), (first, last)
+
+
+@pytest.mark.parametrize("train", [train_charge, train_times])
+def test_less_than_a_step_of_training_is_refused(light: Lightfall, train: Any) -> None:
+    with pytest.raises(UsageError, match="too few passes"):
+        train(light, Fit(n_epochs=1e-6))
 
 
 def test_same_seed_same_training(light: Lightfall) -> None:

@@ -205,6 +205,21 @@ def test_an_arrow_points_where_the_particle_goes(
     assert arrow.xy[1] < -500.0 < 500.0 < arrow.xyann[1]
 
 
+def test_the_vertex_of_a_cascade_is_marked(
+    event: Event, tmp_path: Path, figures: list[Any]
+) -> None:
+    place = (62.0, -12.0, -118.0)
+    for is_marked in (True, False):
+        truth = DrawnTrack(1.4, 1.05, place, "truth", TRUTH, marks_vertex=is_marked)
+        plot_event(event, tmp_path / "x.png", tracks=[truth])
+        for axes, seen in zip(figures[-1].axes[1:3], ([62.0, -12.0], [62.0, -118.0]), strict=True):
+            stars = [line for line in axes.lines if line.get_marker() == "*"]
+            assert len(stars) == is_marked
+            for star in stars:
+                np.testing.assert_allclose(star.get_xydata(), [seen])
+                assert star.get_zorder() > discs(axes).get_zorder()
+
+
 @pytest.mark.parametrize(("zenith", "marker"), [(0.0, "x"), (np.pi, "o")])
 def test_a_track_seen_end_on_is_a_cross_or_a_ring(
     event: Event, tmp_path: Path, figures: list[Any], zenith: float, marker: str

@@ -27,6 +27,7 @@ from skymap_scanner.simulation.photons import (
     PhotoElectrons,
     draw_photo_electrons,
     muon_photo_electrons,
+    reach,
 )
 from skymap_scanner.simulation.sources import LightSources, Track, cascade_sources
 from skymap_scanner.units import LIGHT_SPEED
@@ -182,7 +183,19 @@ def test_only_near_modules_are_asked_and_only_those_hit_get_times() -> None:
     sources = cascade_sources(Track(np.array([0.0, 0.0, -300.0]), 0.0, DOWN), 1e6, 0.0, _rng())
     seen = draw_photo_electrons(sources, light, DETECTOR, _rng())
     assert light.n_times == seen.time.size
-    assert 200.0 < light.farthest < MAX_DISTANCE
+    assert 200.0 < light.farthest < reach(np.array(1e6))
+
+
+def test_bright_cascades_are_seen_from_farther_than_faint_ones() -> None:
+    place = np.array([[700.0, 600.0, -300.0]])
+    seen = []
+    for energy in (1e3, 1e8):
+        source = LightSources(place, np.zeros(1), DOWN[None], np.array([energy]))
+        light = NoCone(ICE)
+        draw_photo_electrons(source, light, DETECTOR, _rng())
+        seen.append(light.farthest)
+    assert seen[0] <= reach(np.array(1e3)) < 450.0 < seen[1]
+    assert reach(np.array([1e-3, 700.0])) == pytest.approx([MAX_DISTANCE] * 2)
 
 
 def test_light_without_a_cone_gives_the_bare_muon_as_a_row_of_cascades() -> None:
@@ -230,9 +243,3 @@ def test_light_is_loaded_by_name() -> None:
     assert "NoCone" in light_name(NoCone(ICE))
     with pytest.raises(UsageError, match="unknown kind of light"):
         load_light("lamp")
-
-
-def test_a_missing_network_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skymap_scanner.simulation.light._MODEL_MODULE", "skymap_scanner.no_model")
-    with pytest.raises(UsageError, match="no network of the light"):
-        load_light("model")

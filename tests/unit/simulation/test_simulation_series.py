@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from handmade_light import handmade_weights
 from skymap_scanner.cli.simulate import main
 from skymap_scanner.event import read_event
 from skymap_scanner.event.detector import built_in_detector
 from skymap_scanner.exceptions import UsageError
 from skymap_scanner.light.ice import IceModel
+from skymap_scanner.light.model import LightModel
 from skymap_scanner.result.schema import explain_mismatch
 from skymap_scanner.simulation.analytic import AnalyticLight
+from skymap_scanner.simulation.frames import EventNames
 from skymap_scanner.simulation.plan import EventPlan, event_seed
+from skymap_scanner.simulation.series import EventSeries
 from skymap_scanner.simulation.settings import CascadeSettings, TrackSettings
 from skymap_scanner.simulation.truth import is_inside
 
@@ -152,6 +156,22 @@ def test_files_of_other_settings_are_refused_until_overwritten(
     assert (tmp_path / "e.000001.json").read_bytes() == first
     assert main([*command, "2", "--overwrite"]) == 0
     assert (tmp_path / "e.000001.json").read_bytes() != first
+
+
+def test_events_of_another_light_model_are_not_kept(tmp_path: Path) -> None:
+    settings = CascadeSettings(3e3, 1.0, 0.0, vertex=(0.0, 0.0, -300.0))
+    names = EventNames(1, 1, 60000.0)
+
+    def series(seed: int) -> EventSeries:
+        light = LightModel(handmade_weights(seed))
+        return EventSeries(EventPlan(settings), light, tmp_path / "e.json", 2, names, False)
+
+    made = list(series(1).make(built_in_detector()))
+    assert [event.is_kept for event in made] == [False, False]
+    assert "spice_bfr-v2" in made[0].truth["light"]
+    assert [event.is_kept for event in series(1).make(built_in_detector())] == [True, True]
+    with pytest.raises(UsageError, match="there already"):
+        series(2).prepare()
 
 
 def test_a_file_without_its_truth_is_not_complete(
