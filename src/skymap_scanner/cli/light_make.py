@@ -67,7 +67,7 @@ def make(arguments: argparse.Namespace) -> int:
     """Make a model and return the exit code."""
     from skymap_scanner.exceptions import UsageError
     from skymap_scanner.light.making import MakeSettings, make_light_model
-    from skymap_scanner.server.folders import check_output_file, make_folder
+    from skymap_scanner.server.folders import check_output_file
 
     if arguments.output.suffix != ".npz":
         raise UsageError(
@@ -88,7 +88,6 @@ def make(arguments: argparse.Namespace) -> int:
         reference_photons=arguments.reference_photons,
         n_threads=arguments.threads,
     )
-    make_folder(arguments.work_dir, option="--work-dir")
     card = make_light_model(arguments.work_dir, arguments.output, settings, ProgressLine())
     if arguments.json:
         print(json.dumps(card, allow_nan=False))

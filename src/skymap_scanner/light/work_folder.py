@@ -35,9 +35,17 @@ def claim(folder: Path, what: str, settings: dict[str, Any]) -> None:
     Raises
     ------
     UsageError
-        When the folder holds files of other settings, or files without any.
+        When the folder cannot be made, or holds files of other settings, or files without any.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            "the work folder cannot be made",
+            place=str(folder),
+            found=error.strerror or str(error),
+            wanted="a folder that you may write to",
+        ) from error
     path = folder / f"{what}.json"
     if not path.exists():
         if any(folder.glob("*.npz")):

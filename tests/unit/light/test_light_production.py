@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from skymap_scanner.light.production import (
     draw_sources,
     produce,
 )
-from skymap_scanner.light.propagation import LightRecord, choose_splits, propagate
+from skymap_scanner.light.propagation import SIMULATION, LightRecord, choose_splits, propagate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,7 +171,15 @@ def test_chunks_without_their_settings_are_refused(tmp_path: Path, text: str | N
 
 def test_settings_are_written_in_full(folder: Path) -> None:
     found = json.loads((folder / "production.json").read_text())
-    assert found == {"ice": "spice_bfr-v2", "n_photons": 15, "kill": 0.5, "share": 0.9, "seed": 3}
+    settings = {"ice": "spice_bfr-v2", "n_photons": 15, "kill": 0.5, "share": 0.9, "seed": 3}
+    assert found == settings | {"simulation": SIMULATION}
+
+
+def test_a_production_of_another_simulation_is_refused(tmp_path: Path) -> None:
+    settings = ProductionSettings(n_photons=15, seed=3)
+    (tmp_path / "production.json").write_text(json.dumps(asdict(settings) | {"simulation": 0}))
+    with pytest.raises(UsageError, match="another production"):
+        produce(tmp_path, settings, 1)
 
 
 def test_unknown_ice_is_refused(tmp_path: Path) -> None:
