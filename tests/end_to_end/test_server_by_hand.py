@@ -279,11 +279,12 @@ def test_what_is_known_is_saved_before_clients_are_waited_for(
     log = programs.folder / "startup.json"
     wait_for(log.exists, "the startup JSON")
     wait_for(lambda: children(programs), "a child")
-    time.sleep(1.0)  # some pixels
+    time.sleep(4.0)  # the child starts, and does some pixels; all of them take thirteen seconds
     kill(client.pid, signal.SIGSTOP)  # its bye is waited for
     try:
         kill(server.pid, signal.SIGTERM)
-        wait_for((programs.folder / f"{NAME}_2_8.npz").exists, "a partial map", limit_s=4.0)
+        wait_for((programs.folder / f"{NAME}_2_8.npz").exists, "a partial map")
+        assert server.poll() is None  # it waits for seconds, after the map is there
     finally:
         kill(server.pid)
         kill(client.pid)
