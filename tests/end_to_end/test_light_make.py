@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import subprocess
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from skymap_scanner.cli.light_make import add_options
+from skymap_scanner.light.making import MakeSettings
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.result.schema import explain_mismatch
 
@@ -45,6 +48,23 @@ def test_without_torch_it_says_so_before_hours_of_simulation(tmp_path: Path) -> 
     assert "skymap-scanner[train]" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "work").exists()
+
+
+def test_defaults_are_those_of_the_function() -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    options = parser.parse_args(["-o", "x.npz", "--work-dir", "w"])
+    assert MakeSettings() == MakeSettings(
+        ice=options.ice,
+        n_sources=options.sources,
+        n_photons=options.photons,
+        seed=options.seed,
+        charge_epochs=options.charge_epochs,
+        time_epochs=options.time_epochs,
+        n_reference=options.reference_sources,
+        reference_photons=options.reference_photons,
+        n_threads=options.threads,
+    )
 
 
 def test_weights_go_to_an_npz_file(tmp_path: Path) -> None:

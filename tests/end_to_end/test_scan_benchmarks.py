@@ -84,7 +84,7 @@ def test_distance_on_the_sky(
     assert benchmark["distance_deg"](*one, *other) == pytest.approx(angle)
 
 
-def test_light_is_as_fast_and_the_same_as_in_plain_numpy(root: Path) -> None:
+def test_light_speed_compares_with_the_same_network_in_plain_numpy(root: Path) -> None:
     command = [sys.executable, str(root / "benchmarks" / "light_speed.py")]
     done = subprocess.run(
         [*command, "--photons", "300", "--json"],

@@ -49,10 +49,8 @@ def emission_table() -> Float32Array:
     """
     edges = np.linspace(0.0, np.pi, round(180.0 / _EMISSION_STEP_DEG) + 1)
     rest = ((np.arange(2000) + 0.5) / 2000)[:, None]
-    particle, weight = (
-        cascade_angles(1.0 - rest**3),
-        3.0 * rest**2 / 2000,
-    )  # few go far from the axis
+    # Closer together where few particles go, far from the axis.
+    particle, weight = cascade_angles(1.0 - rest**3), 3.0 * rest**2 / 2000
     cherenkov = 1.0 / phase_index(wavelength_slices(16))
     across = np.sqrt((1.0 - particle**2) * (1.0 - cherenkov**2))
     within = np.empty(edges.size)

@@ -118,7 +118,7 @@ def find_cell(x: float, y: float, z: float, frame: FloatArray) -> int:
 
 
 def unit_vectors(cosine: FloatArray, azimuth: FloatArray) -> FloatArray:
-    """Return unit vectors in a source's frame, shape (..., 3); the frame's z is its axis."""
+    """Return unit vectors at a cosine to the z axis of a frame and an azimuth [rad], (..., 3)."""
     sine = np.sqrt(1.0 - cosine**2)
     return np.stack([sine * np.cos(azimuth), sine * np.sin(azimuth), cosine], axis=-1)
 

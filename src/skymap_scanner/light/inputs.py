@@ -59,8 +59,8 @@ N_PAIR_INPUTS: Final = 21
 N_SOURCE_INPUTS: Final = 30
 N_OM_INPUTS: Final = 28
 
-#: Product of an acceptance and what it is raised to, far below zero.
-_LEAST_ACCEPTED: Final = np.float32(1e-4)
+#: No acceptance at all counts as the root of this: logarithms stay smooth and finite.
+_LEAST_SQUARED: Final = np.float32(1e-4)
 #: Light whose directions spread by the width of the blurred acceptance has gone the inverse of
 #: this, in effective scattering lengths: the mean square of the angle is about two per length.
 _BLURRING: Final = np.float32(3.0)
@@ -201,9 +201,9 @@ def _fill_windows(z: FloatArray, tables: PairTables, inputs: Float32Array) -> No
 
 @fast_kernel
 def _above_none(accepted: np.float32) -> np.float32:
-    """Return an acceptance that goes smoothly to a few thousandths where there is none."""
+    """Return an acceptance that goes smoothly to 0.01 where there is none."""
     half = np.float32(0.5) * accepted
-    return np.float32(half + np.sqrt(half * half + _LEAST_ACCEPTED))
+    return np.float32(half + np.sqrt(half * half + _LEAST_SQUARED))
 
 
 @fast_kernel

@@ -20,6 +20,7 @@ from skymap_scanner.files import write_bytes_atomically
 from skymap_scanner.light.angles import emission_table
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.inputs import pair_tables
+from skymap_scanner.light.lightfall import Lightfall
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.light.network import Layers
 from skymap_scanner.light.production import (
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from skymap_scanner.light.lightfall import Lightfall
     from skymap_scanner.light.training import Fit
 
 __all__ = ["MakeSettings", "Report", "make_light_model"]
@@ -140,7 +140,6 @@ def make_light_model(
         When torch is missing, or the work folder holds another production.
     """
     try:
-        from skymap_scanner.light.lightfall import Lightfall
         from skymap_scanner.light.training import Fit, train_charge, train_times
     except ImportError as error:
         raise UsageError(

@@ -12,6 +12,7 @@ References
 from __future__ import annotations
 
 import warnings
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -115,7 +116,7 @@ class LightModel:
         """How the model was made and how good it is."""
         return self.weights.card
 
-    @property
+    @cached_property
     def label(self) -> str:
         """What tells one model from another: ice, and a digest of the weights."""
         return f"{self.ice.name} {self.weights.digest}"

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from skymap_scanner.files import write_bytes_atomically
+from skymap_scanner.light.cells import unit_vectors
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.medium import make_medium
 from skymap_scanner.light.propagation import SHELLS, SIMULATION, choose_splits, propagate
@@ -102,7 +103,6 @@ def draw_sources(first: int, n: int, seed: int) -> Sources:
         u = sequence.random_base2((n - 1).bit_length())[:n]
     radius, angle = _DISC_RADIUS * np.sqrt(u[:, 0]), 2.0 * np.pi * u[:, 1]
     cos, azimuth = 2.0 * u[:, 3] - 1.0, 2.0 * np.pi * u[:, 4]
-    sin = np.sqrt(1.0 - cos**2)
     return Sources(
         xyz=np.stack(
             [
@@ -112,7 +112,7 @@ def draw_sources(first: int, n: int, seed: int) -> Sources:
             ],
             axis=1,
         ),
-        direction=np.stack([sin * np.cos(azimuth), sin * np.sin(azimuth), cos], axis=1),
+        direction=unit_vectors(cos, azimuth),
     )
 
 

@@ -178,8 +178,8 @@ def _standardise(light: Lightfall, rng: np.random.Generator) -> tuple[torch.Tens
     rows = rng.integers(light.total.size, size=200_000)
     source = light.slot[rows] // N_CELLS
     inputs, _ = light.inputs(source, light.xyz[source] + light.place[rows])
-    mean, width = inputs.mean(axis=0), np.maximum(inputs.std(axis=0, ddof=1), 1e-3)
-    return torch.from_numpy(mean), torch.from_numpy(width.astype(np.float32))
+    wide = torch.from_numpy(inputs)
+    return wide.mean(0), wide.std(0).clamp_min(1e-3)
 
 
 def _n_steps(n: int, fit: Fit) -> int:

@@ -250,12 +250,13 @@ def _compare_source(light: ReferenceLight, model: LightModel) -> dict[str, Float
     middle_r = np.repeat(0.5 * (R_EDGES[1:] + R_EDGES[:-1]), N_COS * N_AZIMUTH)
     cells = np.flatnonzero(known & (middle_r < RANGES[-1]))
     om_xyz = _points(light, cells, (1, 1, 1))
-    cells = cells[(om_xyz[:, 2] > OM_Z[0]) & (om_xyz[:, 2] < OM_Z[1])]
+    inside = (om_xyz[:, 2] > OM_Z[0]) & (om_xyz[:, 2] < OM_Z[1])
+    cells, om_xyz = cells[inside], om_xyz[inside]
     fluence = _model_fluence(light, model, cells)
     error = _expected_error(light, fluence, cells)
     chosen = error < _MAX_ERROR
-    cells, fluence, error = cells[chosen], fluence[chosen], error[chosen]
-    om_xyz = _points(light, cells, (1, 1, 1))
+    cells, om_xyz = cells[chosen], om_xyz[chosen]
+    fluence, error = fluence[chosen], error[chosen]
     z_source, z_om = model.ice.effective_z(light.xyz), model.ice.effective_z(om_xyz)
     low, high = np.minimum(z_source, z_om), np.maximum(z_source, z_om)
     is_dust = (low < DUST[0]) & (high > DUST[0])

@@ -147,10 +147,10 @@ def _load_network(ice: str) -> PointLight:
 
 def light_name(light: PointLight) -> str:
     """Describe light in words, for the truth of an event: equal words mean equal light."""
-    from skymap_scanner.light.model import LightModel
+    if isinstance(light, ConeLight):
+        return "closed form (Cherenkov cone, diffusion, gamma-distributed delays)"
+    from skymap_scanner.light.model import LightModel  # its kernels are not loaded for nothing
 
     if isinstance(light, LightModel):
         return f"light model {light.label} (sources with the profile of cascades)"
-    if isinstance(light, ConeLight):
-        return "closed form (Cherenkov cone, diffusion, gamma-distributed delays)"
     return f"{type(light).__name__} (sources with the profile of cascades)"
