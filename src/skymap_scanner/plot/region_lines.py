@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,6 +12,8 @@ from skymap_scanner.result.regions import angular_distance
 from skymap_scanner.units import DEG
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.tri import Triangulation
     from numpy.typing import NDArray
 
@@ -23,8 +26,14 @@ __all__ = ["draw_region_lines"]
 _FEW_PIXELS: Final = 10
 
 
-def draw_region_lines(axes: Any, view: View, regions: SkyRegions, plain: SkyRegions) -> None:
-    """Draw the edges of the 50 % and 90 % regions.
+def draw_region_lines(
+    axes: Any,
+    view: View,
+    regions: SkyRegions,
+    plain: SkyRegions,
+    colors: Mapping[float, str] = MappingProxyType({0.5: LINE_50, 0.9: LINE_90}),
+) -> None:
+    """Draw the edges of regions.
 
     Parameters
     ----------
@@ -36,16 +45,18 @@ def draw_region_lines(axes: Any, view: View, regions: SkyRegions, plain: SkyRegi
         The regions.
     plain : SkyRegions
         The pixels as they were scanned, not convolved.
+    colors : Mapping, optional
+        Probability -> colour of the line; default: the 50 % and 90 % regions in their colours.
     """
-    level50, level90 = regions.level(0.5), regions.level(0.9)
+    lines = [(regions.level(one), colors[one]) for one in sorted(colors, reverse=True)]
     ts = regions.ts_at(*view.samples())
-    inside50, inside90 = region_mask(ts, level50), region_mask(ts, level90)
-    is_coarse = any(_is_of_few_pixels(regions, plain, level) for level in (level50, level90))
-    if not is_coarse and not _touch(inside90, ~np.isfinite(ts)):
-        _draw_smooth_lines(axes, view, regions, {level50: LINE_50, level90: LINE_90})
+    insides = [region_mask(ts, level) for level, _ in lines]
+    is_coarse = any(_is_of_few_pixels(regions, plain, level) for level, _ in lines)
+    if not is_coarse and not _touch(insides[0], ~np.isfinite(ts)):
+        _draw_smooth_lines(axes, view, regions, dict(lines))
         return
     # the smaller region on top and in a thinner line: both are seen where they share a border
-    for inside, color, width in ((inside90, LINE_90, 2.8), (inside50, LINE_50, 1.4)):
+    for inside, (_, color), width in zip(insides, lines, (2.8, 1.4), strict=False):
         if not inside.all():
             axes.contour(inside.astype(float), levels=[0.5], colors=[color], linewidths=width)
 

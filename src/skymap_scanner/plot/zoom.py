@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from skymap_scanner.plot.gnomonic import N_PIXELS, View
+from skymap_scanner.plot.gnomonic import View
 from skymap_scanner.plot.region_lines import draw_region_lines
+from skymap_scanner.plot.sky_panel import draw_coordinates, draw_markers, draw_scale_bar
 from skymap_scanner.plot.style import (
-    INK,
     LINE_50,
     LINE_90,
     Marker,
     best_fit_label,
     color_scale,
-    halo,
     headline,
     make_figure,
     map_colors,
     save,
-    signed,
     subtitle,
     write_centered,
 )
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from skymap_scanner.result.scan_result import SkyScanResult
+    from skymap_scanner.result.sky_map import SkyMap
 
 __all__ = ["choose_radius", "plot_zoom"]
 
@@ -54,8 +53,6 @@ _MARGIN: Final = 1.4
 _MARKER_MARGIN: Final = 1.15
 #: A marker farther away than this many radii is not allowed to shrink the region.
 _MARKER_REACH: Final = 3.0
-#: Lengths of the scale bar [deg].
-_BAR_LENGTHS_DEG: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def plot_zoom(
@@ -115,9 +112,9 @@ def plot_zoom(
     image = _draw_pixels(axes, view, plain, summary.level90)
     draw_region_lines(axes, view, regions, plain)
     best = Marker(*result.best_dir, best_fit_label(summary))
-    _draw_markers(axes, view, [best, *markers])
-    _draw_scale_bar(axes, view)
-    _draw_coordinates(axes, view)
+    draw_markers(axes, view, [best, *markers])
+    draw_scale_bar(axes, view)
+    draw_coordinates(axes, view)
 
     bar = figure.colorbar(image, cax=figure.add_axes((0.85, 0.1, 0.022, 0.72)), extend="max")
     bar.set_label(r"$-2\,\Delta\ln L$", fontsize=9)
@@ -129,12 +126,14 @@ def plot_zoom(
     return save(figure, path, title=headline(result), dpi=dpi)
 
 
-def choose_radius(result: SkyScanResult, regions: SkyRegions, markers: Sequence[Marker]) -> float:
+def choose_radius(
+    result: SkyScanResult | SkyMap, regions: SkyRegions, markers: Sequence[Marker]
+) -> float:
     """Find half the width of a picture that shows the 90 % region and markers near it [rad].
 
     Parameters
     ----------
-    result : SkyScanResult
+    result : SkyScanResult or SkyMap
         A map.
     regions : SkyRegions
         Its regions.
@@ -165,113 +164,6 @@ def _draw_pixels(axes: Any, view: View, plain: SkyRegions, level90: float) -> An
         norm=color_scale(ts, max(6.0 * level90, 30.0)),
         interpolation="nearest",
     )
-
-
-def _draw_markers(axes: Any, view: View, markers: Sequence[Marker]) -> None:
-    shapes = ("+", "*", "x", "D", "P")
-    sizes = (13.0, 13.0, 9.0, 7.0, 8.0)
-    for number, marker in enumerate(markers):
-        which = min(number, len(shapes) - 1)
-        away = angular_distance(marker.ra, marker.dec, *view.center)
-        label = marker.label
-        if away > np.sqrt(2.0) * view.radius:
-            label = f"{label} (outside, {float(away) / DEG:.1f}° away)"
-            x, y = np.full(1, np.nan), np.full(1, np.nan)
-        else:
-            x, y = view.to_image(np.array([marker.ra]), np.array([marker.dec]))
-        is_line = shapes[which] in "+x"
-        (artist,) = axes.plot(
-            x,
-            y,
-            linestyle="none",
-            marker=shapes[which],
-            markersize=sizes[which],
-            color=INK if is_line else "#f0e442",
-            markeredgecolor=INK,
-            markeredgewidth=1.8 if is_line else 0.9,
-            label=label,
-            zorder=6,
-        )
-        if is_line:
-            artist.set_path_effects(halo(3.5))
-
-
-def _draw_scale_bar(axes: Any, view: View) -> None:
-    per_degree = N_PIXELS / (2.0 * view.half_width / DEG)
-    lengths = [length for length in _BAR_LENGTHS_DEG if length * per_degree < 0.3 * N_PIXELS]
-    length_deg = max(lengths, default=_BAR_LENGTHS_DEG[0])
-    start, height = 0.05 * N_PIXELS, 0.05 * N_PIXELS
-    end = start + length_deg * per_degree
-    (line,) = axes.plot([start, end], [height, height], color=INK, linewidth=2.2, zorder=5)
-    line.set_path_effects(halo(4.0))
-    text = axes.text(
-        0.5 * (start + end),
-        height + 0.012 * N_PIXELS,
-        f"{length_deg:g}°",
-        ha="center",
-        va="bottom",
-        fontsize=9,
-        color=INK,
-        zorder=5,
-    )
-    text.set_path_effects(halo())
-
-
-def _draw_coordinates(axes: Any, view: View) -> None:
-    axes.set_xlim(-0.5, N_PIXELS - 0.5)
-    axes.set_ylim(-0.5, N_PIXELS - 0.5)
-    if 0.5 * np.pi - abs(view.center[1]) < 1.5 * view.radius:
-        _draw_polar_coordinates(axes, view)
-        return
-    ra, dec = axes.coords
-    ra.set_ticklabel_position("b")
-    ra.set_axislabel_position("b")
-    dec.set_ticklabel_position("l")
-    dec.set_axislabel_position("l")
-    for coordinate, name in ((ra, "Right ascension (J2000)"), (dec, "Declination (J2000)")):
-        coordinate.set_axislabel(name, fontsize=9.5, minpad=0.7)
-        coordinate.set_major_formatter("d.dd" if view.radius < 1.5 * DEG else "d.d")
-        coordinate.set_ticks(number=6)
-        coordinate.set_ticklabel(size=8.5, exclude_overlapping=True)
-        coordinate.grid(color=INK, alpha=0.18, linewidth=0.6)
-
-
-def _draw_polar_coordinates(axes: Any, view: View) -> None:
-    """Draw meridians and parallels with their values on them: at a pole, edges cannot."""
-    for coordinate in axes.coords:
-        coordinate.set_ticks_visible(False)
-        coordinate.set_ticklabel_visible(False)
-        coordinate.set_auto_axislabel(False)
-    line: dict[str, Any] = {"color": INK, "alpha": 0.25, "linewidth": 0.6}
-    center_ra, center_dec = view.center
-    pole = np.copysign(0.5 * np.pi, center_dec)
-    farthest = abs(pole - center_dec) + 1.5 * view.radius
-    lengths = [length for length in _BAR_LENGTHS_DEG if length * DEG < 0.6 * view.radius]
-    step_deg = max(lengths, default=_BAR_LENGTHS_DEG[0])
-    step = step_deg * DEG
-    for number in range(1, int(farthest / step) + 1):
-        dec = pole - np.copysign(number * step, pole)
-        axes.plot(*view.to_image(np.linspace(0.0, 2.0 * np.pi, 361), np.full(361, dec)), **line)
-        digits = 0 if step_deg >= 1.0 else 1 if step_deg >= 0.1 else 2
-        _write(axes, view, center_ra, dec, signed(dec / DEG, digits))
-    for ra_deg in range(0, 360, 30):
-        along = pole - np.copysign(np.linspace(step, farthest, 60), pole)
-        axes.plot(*view.to_image(np.full(60, ra_deg * DEG), along), **line)
-        # between the first two circles
-        _write(axes, view, ra_deg * DEG, pole - np.copysign(1.5 * step, pole), f"{ra_deg}°")
-    below = "Right ascension on the meridians, declination on the circles (J2000)"
-    axes.text(0.5, -0.03, below, transform=axes.transAxes, ha="center", va="top", fontsize=9)
-
-
-def _write(axes: Any, view: View, ra: float, dec: float, words: str) -> None:
-    """Put a few words at a direction, if it lies well inside of the picture."""
-    x, y = view.to_image(np.array([ra]), np.array([dec]))
-    away = max(abs(x[0] - 0.5 * N_PIXELS), abs(y[0] - 0.5 * N_PIXELS))
-    if away < 0.46 * N_PIXELS:
-        text = axes.text(
-            x[0], y[0], words, fontsize=8, ha="center", va="center", color=INK, zorder=5
-        )
-        text.set_path_effects(halo())
 
 
 def _draw_legend(figure: Any, axes: Any) -> None:
