@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 def write_table(path: Path, columns: dict[str, Any], **header: object) -> Path:
     """Write a binary table whose columns have the names and types of arrays."""
-    # FITS knows a few types of numbers only: astropy tells them from those of the arrays
-    table = np.rec.fromarrays(list(columns.values()), names=",".join(columns))
+    n_rows = len(next(iter(columns.values())))
+    table = np.empty(n_rows, [(name, values.dtype) for name, values in columns.items()])
+    for name, values in columns.items():
+        table[name] = values
     hdu = fits.BinTableHDU(table)
     for keyword, value in header.items():
         hdu.header[keyword] = value
