@@ -36,6 +36,7 @@ SUBCOMMANDS: dict[str, SubCommand] = {
     "scan": SubCommand("skymap_scanner.cli.scan", "scan an event on this machine"),
     "info": SubCommand("skymap_scanner.cli.info", "show what an event file holds"),
     "event": SubCommand("skymap_scanner.cli.event", "draw an event in the detector"),
+    "compare": SubCommand("skymap_scanner.cli.compare", "compare two sky maps"),
     "simulate": SubCommand("skymap_scanner.cli.simulate", "make a simulated event"),
     "light": SubCommand("skymap_scanner.cli.light", "draw or make a model of light in ice"),
     "recos": SubCommand("skymap_scanner.cli.recos", "list the reconstructions and their options"),

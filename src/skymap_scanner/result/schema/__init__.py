@@ -11,6 +11,7 @@ __all__ = ["SCHEMA_NAMES", "explain_mismatch", "load_schema"]
 
 #: Name -> what it describes.
 SCHEMA_NAMES: Final[dict[str, str]] = {
+    "compare": "skymap-scanner compare --json",
     "env": "skymap-scanner env --json",
     "info": "skymap-scanner info --json",
     "light-make": "skymap-scanner light make --json",
