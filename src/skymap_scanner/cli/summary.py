@@ -25,6 +25,12 @@ _REGION_KEYS = (
     "level50",
     "level90",
     "level_rule",
+    "level_source",
+    "level_note",
+    "wilks_area50_deg2",
+    "wilks_area90_deg2",
+    "classic_area50_deg2",
+    "classic_area90_deg2",
 )
 
 
@@ -70,6 +76,8 @@ def as_text(plan: ScanPlan, outcome: Outcome) -> str:
             f"  90 % region  {_area(region.area90_deg2)}  {edge90}",
             f"  regions      {_rule(region)}",
         ]
+        if region.level_note:
+            lines.append(f"  note         {region.level_note}")
         if not region.covers_sky:
             scanned = _area(region.scanned_deg2)
             lines.append(f"  scanned      {scanned}; regions are those within it")
@@ -106,4 +114,5 @@ def _edge(level: float, region: RegionSummary, wilks_deg2: float) -> str:
 def _rule(region: RegionSummary) -> str:
     """Say how the regions are made."""
     floor = f", angular error of {region.floor_deg:g} deg included" if region.floor_deg else ""
-    return f"{_RULES[region.level_rule]}{floor}"
+    source = f" ({region.level_source})" if region.level_rule == "calibrated" else ""
+    return f"{_RULES[region.level_rule]}{floor}{source}"

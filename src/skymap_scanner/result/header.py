@@ -1,7 +1,7 @@
 """What a result file says about its scan: one table, used for writing and for reading.
 
 The first eight fields are those of the classic scanner and of ``icecube-skyreader`` (one header row
-per nside). The last three are ours and are left out when unknown; other readers carry them along.
+per nside). The last four are ours and are left out when unknown; other readers carry them along.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from skymap_scanner.exceptions import EventError, ResultError
+from skymap_scanner.exceptions import EventError, FormatError, ResultError
 from skymap_scanner.result.event_metadata import UNKNOWN_EVENT, EventMetadata
+from skymap_scanner.result.levels import LevelRule
 from skymap_scanner.result.plain_json import to_plain
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ FIELDS: Final[dict[str, type]] = {
     "reco_algo": str,
     "reco_options": str,
     "software": str,
+    "level_rule": str,
 }
 #: Stands for NaN in JSON files, which have no such number (the marker of ``icecube-skyreader``).
 NAN_MARKER: Final = "<skyreader.nan>"
@@ -60,6 +62,8 @@ class ScanHeader:
         Its effective settings.
     software : str, optional
         Name and version of the program that made the scan; empty when unknown.
+    level_rule : LevelRule, optional
+        How credible regions are made; None when that was not decided.
     """
 
     event_metadata: EventMetadata = UNKNOWN_EVENT
@@ -67,6 +71,7 @@ class ScanHeader:
     reco_algo: str = ""
     reco_options: Mapping[str, object] = field(default_factory=dict)
     software: str = ""
+    level_rule: LevelRule | None = None
 
     def row(self, nside: int) -> dict[str, Any]:
         """Return the header row of one nside, without the fields that are unknown."""
@@ -88,6 +93,9 @@ class ScanHeader:
             if self.reco_options
             else "",
             "software": self.software,
+            "level_rule": ""
+            if self.level_rule is None
+            else json.dumps(self.level_rule.as_json(), sort_keys=True),
         }
         # an empty string would be a column of width zero, which numpy cannot store
         return values | {name: text for name, text in ours.items() if text}
@@ -138,6 +146,7 @@ class ScanHeader:
             reco_algo=values.get("reco_algo", ""),
             reco_options=_options(values.get("reco_options", ""), place),
             software=values.get("software", ""),
+            level_rule=_level_rule(values.get("level_rule", ""), place),
         )
 
 
@@ -176,3 +185,18 @@ def _options(text: str, place: str) -> dict[str, object]:
             wanted="an object",
         )
     return options
+
+
+def _level_rule(text: str, place: str) -> LevelRule | None:
+    """Read the rule of regions back from its JSON text."""
+    if not text:
+        return None
+    try:
+        return LevelRule.from_json(json.loads(text))
+    except (ValueError, RecursionError, FormatError) as error:
+        raise ResultError(
+            "header field level_rule is not a rule",
+            place=place,
+            found=repr(text)[:80],
+            wanted="a JSON object",
+        ) from error

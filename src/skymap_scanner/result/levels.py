@@ -12,12 +12,32 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from skymap_scanner.exceptions import UsageError
+from skymap_scanner.exceptions import FormatError, UsageError
+from skymap_scanner.result.calibrated_levels import choose_levels, shipped_levels
 
-__all__ = ["CLASSIC", "HPD", "HPD_FLOOR", "RULES", "WILKS", "LevelRule", "rule_for", "wilks_ts"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from skymap_scanner.result.calibrated_levels import CalibratedLevels
+
+__all__ = [
+    "CLASSIC",
+    "HPD",
+    "HPD_FLOOR",
+    "LEVEL_RULES",
+    "RULES",
+    "WILKS",
+    "LevelRule",
+    "plain_rule_for",
+    "rule_for",
+    "wilks_ts",
+]
+
+#: What users may ask for; ``auto``: calibrated levels where there are some for the scan.
+LEVEL_RULES: Final = ("auto", "calibrated", "wilks", "classic", "hpd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +56,15 @@ class LevelRule:
         Pairs of probability and TS, for rules that are tables.
     floor_deg : float, optional
         Width per axis of the Gaussian with which the posterior is convolved first [deg].
+    note : str, optional
+        What users should know, for instance why it is not a calibrated rule.
     """
 
     name: Literal["wilks", "hpd", "classic", "calibrated"]
     source: str
     ts_levels: tuple[tuple[float, float], ...] = ()
     floor_deg: float = 0.0
+    note: str = ""
 
     @property
     def is_posterior(self) -> bool:
@@ -66,6 +89,43 @@ class LevelRule:
                 wanted=", ".join(map(str, known)) or "another rule",
             )
         return known[probability]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the rule as plain JSON values."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "ts_levels": [list(pair) for pair in self.ts_levels],
+            "floor_deg": self.floor_deg,
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> LevelRule:
+        """Make a rule of what `as_json` returned.
+
+        Raises
+        ------
+        FormatError
+            When it is something else.
+        """
+        wanted = "a level rule"
+        if not isinstance(document, dict) or document.get("name") not in _NAMES:
+            raise FormatError("not a level rule", found=str(document)[:80], wanted=wanted)
+        try:
+            pairs = tuple((float(p), float(ts)) for p, ts in document.get("ts_levels", ()))
+            floor_deg = float(document.get("floor_deg", 0.0))
+        except (TypeError, ValueError) as error:
+            raise FormatError("not a level rule", found=str(error)[:80], wanted=wanted) from error
+        numbers = [floor_deg, *(ts for _, ts in pairs)]
+        if not all(0.0 <= number < math.inf for number in numbers):
+            raise FormatError("not a level rule", found=f"numbers {numbers}"[:80], wanted=wanted)
+        texts = (str(document.get(key, "")) for key in ("source", "note"))
+        source, note = texts
+        return cls(document["name"], source, pairs, floor_deg, note)
+
+
+_NAMES: Final = ("wilks", "hpd", "classic", "calibrated")
 
 
 def wilks_ts(probability: float) -> float:
@@ -110,12 +170,83 @@ RULES: Final[dict[str, LevelRule]] = {
 }
 
 
-def rule_for(reco_algo: str) -> LevelRule:
-    """Return the rule of a reconstruction; case and underscores of the name do not matter.
+def plain_rule_for(reco_algo: str) -> LevelRule:
+    """Return the rule that the field has for a reconstruction, calibrated or not.
+
+    Case and underscores of the name do not matter.
 
     Examples
     --------
-    >>> rule_for("SplineMPE_pointed").floor_deg, rule_for("dummy").name
+    >>> plain_rule_for("SplineMPE_pointed").floor_deg, plain_rule_for("dummy").name
     (0.2, 'wilks')
     """
     return RULES.get(reco_algo.lower().replace("_", ""), WILKS)
+
+
+def rule_for(
+    reco_algo: str,
+    reco_options: Mapping[str, object] | None = None,
+    *,
+    wanted: str = "auto",
+    charge: float | None = None,
+    entries: Sequence[CalibratedLevels] | None = None,
+) -> LevelRule:
+    """Return the rule for a scan.
+
+    Parameters
+    ----------
+    reco_algo : str
+        Name of the reconstruction; case and underscores do not matter.
+    reco_options : mapping, optional
+        Its effective settings; by default those that were calibrated.
+    wanted : str
+        One of `LEVEL_RULES`. ``auto``: calibrated levels, or `plain_rule_for` where there are none
+        for this reconstruction with these settings, which a note then says. ``hpd`` includes the
+        reconstruction's angular error floor.
+    charge : float, optional
+        Charge of the event after the cleaning for tracks [PE], for levels in ranges of it.
+    entries : sequence of CalibratedLevels, optional
+        Calibrated levels; by default those of the package.
+
+    Returns
+    -------
+    LevelRule
+
+    Raises
+    ------
+    UsageError
+        When there is no such rule, or no calibrated one and nothing else is wanted.
+
+    Examples
+    --------
+    >>> rule_for("dummy").name, rule_for("dummy", wanted="classic").ts_level(0.9)
+    ('wilks', 64.2)
+    """
+    if wanted not in LEVEL_RULES:
+        raise UsageError(
+            "unknown level rule",
+            place="--level-rule",
+            found=wanted,
+            wanted=f"one of {', '.join(LEVEL_RULES)}",
+        )
+    plain = plain_rule_for(reco_algo)
+    if wanted in ("wilks", "classic"):
+        return WILKS if wanted == "wilks" else CLASSIC
+    if wanted == "hpd":
+        return plain if plain.is_posterior else HPD
+    known = shipped_levels() if entries is None else entries
+    chosen, reason = choose_levels(known, reco_algo, reco_options, charge)
+    if chosen is not None:
+        pairs = tuple((level.probability, level.ts) for level in chosen.levels)
+        return LevelRule("calibrated", f"{chosen.reco_algo}: {chosen.title}", pairs)
+    if wanted == "calibrated":
+        raise UsageError(
+            "no calibrated levels for this scan",
+            place="--level-rule calibrated",
+            found=reason,
+            wanted="another rule, or the options that were calibrated",
+        )
+    has_other = reason.startswith("calibrated with")
+    return (
+        replace(plain, note=f"not calibrated for these options: {reason}") if has_other else plain
+    )

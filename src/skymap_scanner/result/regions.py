@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skymap_scanner.exceptions import UsageError
-from skymap_scanner.result.levels import WILKS, LevelRule, rule_for
+from skymap_scanner.result.calibrated_levels import same_reco
+from skymap_scanner.result.levels import CLASSIC, WILKS, LevelRule, plain_rule_for, rule_for
 from skymap_scanner.result.smoothing import smooth
 from skymap_scanner.sky.cells import SkyCells, tile
 from skymap_scanner.sky.healpix import angular_distance
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
     from skymap_scanner.result.scan_result import SkyScanResult
     from skymap_scanner.units import FloatArray
 
-__all__ = ["RegionSummary", "SkyRegions", "angular_distance", "find_regions", "region_summary"]
+__all__ = [
+    "RegionSummary",
+    "SkyRegions",
+    "angular_distance",
+    "find_regions",
+    "region_summary",
+    "rule_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,10 @@ class RegionSummary:
         Width of the Gaussian that was folded in first [deg]; 0 for none.
     wilks_area50_deg2, wilks_area90_deg2 : float
         What Wilks' theorem would give, for comparison [deg^2].
+    classic_area50_deg2, classic_area90_deg2 : float
+        What the contours at TS 22.2 and 64.2 would give [deg^2].
+    level_source, level_note : str
+        Where the rule comes from, and what users should know about it.
     scanned_deg2 : float
         The part of the sky that was scanned; probabilities are normalised within it.
     covers_sky : bool
@@ -68,8 +80,12 @@ class RegionSummary:
     floor_deg: float
     wilks_area50_deg2: float
     wilks_area90_deg2: float
+    classic_area50_deg2: float
+    classic_area90_deg2: float
     scanned_deg2: float
     covers_sky: bool
+    level_source: str
+    level_note: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain Python numbers, ready for JSON."""
@@ -154,6 +170,33 @@ class SkyRegions:
         return np.asarray(self.ts_at(ra, dec) <= self.level(probability))
 
 
+def rule_of(result: SkyScanResult, reco_algo: str = "") -> LevelRule:
+    """Return the rule by which regions of a result are made.
+
+    Parameters
+    ----------
+    result : SkyScanResult
+        A map.
+    reco_algo : str, optional
+        Name of a reconstruction; default: the one that the result names.
+
+    Returns
+    -------
+    LevelRule
+        The rule that was chosen for the scan. Results that name none: of our own scans that for
+        their reconstruction and its settings, of others, whose settings are not known, that which
+        the field has for the reconstruction.
+    """
+    header = result.header
+    name = reco_algo or header.reco_algo
+    if same_reco(name, header.reco_algo):
+        if header.level_rule is not None:
+            return header.level_rule
+        if header.software.startswith("skymap-scanner"):
+            return rule_for(name, header.reco_options)
+    return plain_rule_for(name)
+
+
 def find_regions(result: SkyScanResult, rule: LevelRule | str = WILKS) -> SkyRegions:
     """Make the cells of a map for the regions of a rule; the answer is kept with the result.
 
@@ -162,7 +205,7 @@ def find_regions(result: SkyScanResult, rule: LevelRule | str = WILKS) -> SkyReg
     result : SkyScanResult
         A map with at least one pixel.
     rule : LevelRule or str
-        A rule, or the name of a reconstruction, which has one.
+        A rule, or the name of a reconstruction, which has one (`rule_of`).
 
     Returns
     -------
@@ -173,7 +216,7 @@ def find_regions(result: SkyScanResult, rule: LevelRule | str = WILKS) -> SkyReg
     ResultError
         When the result has no pixels.
     """
-    rule = rule_for(rule) if isinstance(rule, str) else rule
+    rule = rule_of(result, rule) if isinstance(rule, str) else rule
     key = ("regions", rule)
     if key not in result.derived:
         result.derived[key] = _make_regions(result, rule)
@@ -199,7 +242,7 @@ def _make_regions(result: SkyScanResult, rule: LevelRule) -> SkyRegions:
 
 
 def region_summary(result: SkyScanResult, reco_algo: str = "") -> RegionSummary:
-    """Compute best fit and credible regions by the rule of a reconstruction.
+    """Compute best fit and credible regions by the rule of a scan or a reconstruction (`rule_of`).
 
     Parameters
     ----------
@@ -218,7 +261,7 @@ def region_summary(result: SkyScanResult, reco_algo: str = "") -> RegionSummary:
         When the result has no pixels.
     """
     regions = find_regions(result, reco_algo or result.header.reco_algo)
-    wilks = find_regions(result, WILKS)
+    wilks, classic = find_regions(result, WILKS), find_regions(result, CLASSIC)
     ra, dec = result.best_dir
     deg2 = 1.0 / DEG**2
     return RegionSummary(
@@ -233,8 +276,12 @@ def region_summary(result: SkyScanResult, reco_algo: str = "") -> RegionSummary:
         floor_deg=regions.rule.floor_deg,
         wilks_area50_deg2=wilks.area(0.5) * deg2,
         wilks_area90_deg2=wilks.area(0.9) * deg2,
+        classic_area50_deg2=classic.area(0.5) * deg2,
+        classic_area90_deg2=classic.area(0.9) * deg2,
         scanned_deg2=float(wilks.cells.area.sum()) * deg2,
         covers_sky=wilks.cells.covers_sky,
+        level_source=regions.rule.source,
+        level_note=regions.rule.note,
     )
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from skymap_scanner.result.levels import LevelRule
     from skymap_scanner.units import FloatArray, IntArray
 
 __all__ = ["ResultWarning", "SkyScanResult", "from_nsides_dict"]
@@ -367,6 +368,7 @@ def from_nsides_dict(
     reco_algo: str = "",
     reco_options: Mapping[str, object] | None = None,
     software: str = "",
+    level_rule: LevelRule | None = None,
 ) -> SkyScanResult:
     """Make a result from the pixels of a scan.
 
@@ -380,13 +382,16 @@ def from_nsides_dict(
         The event.
     reco_algo, reco_options, software : optional
         What made the map, recorded in the headers of files.
+    level_rule : LevelRule, optional
+        How credible regions are made of it; recorded, too.
 
     Returns
     -------
     SkyScanResult
         Shares nothing with `nsides_dict`.
     """
-    header = ScanHeader(event_metadata, is_complete, reco_algo, dict(reco_options or {}), software)
+    options = dict(reco_options or {})
+    header = ScanHeader(event_metadata, is_complete, reco_algo, options, software, level_rule)
     return SkyScanResult(nsides_dict, header)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_NSIDES",
+    "LEVEL_RULES",
     "ScanRequest",
     "add_event_options",
     "add_file_options",
@@ -27,6 +28,9 @@ __all__ = [
 
 #: The classic progression: whole sky at nside 8, then areas of 12 and 24 pixels around the best.
 DEFAULT_NSIDES = ("8:0", "64:12", "512:24")
+#: Rules of credible regions to choose from; those of `skymap_scanner.result.levels`, which is not
+#: loaded to show a help text.
+LEVEL_RULES = ("auto", "calibrated", "wilks", "classic", "hpd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class ScanRequest:
         Right ascension, declination and radius of a cone; None for the whole sky [rad].
     is_real : bool, optional
         What the user says about the event; None to tell it from the run id.
+    level_rule : str
+        How credible regions are made: one of `skymap_scanner.result.levels.LEVEL_RULES`.
     """
 
     event_file: Path
@@ -53,6 +59,7 @@ class ScanRequest:
     is_real: bool | None = None
     threshold: float = 1.0
     around: tuple[float, float, float] | None = None
+    level_rule: str = "auto"
 
 
 def add_file_options(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +128,15 @@ def add_reco_options(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="refine when this fraction of a resolution is done, 0.1 to 1.0 (default: 1.0; below "
         "1.0 the map depends a little on the order in which pixels are done)",
+    )
+    parser.add_argument(
+        "--level-rule",
+        choices=LEVEL_RULES,
+        default=LEVEL_RULES[0],
+        help="how credible regions are made: calibrated levels, contours by Wilks' theorem, the "
+        "classic contours at TS 22.2 and 64.2, highest posterior density (default: auto, "
+        "calibrated where there are levels for the reconstruction with these options, else its own "
+        "rule)",
     )
 
 
@@ -214,6 +230,7 @@ def request_from(arguments: argparse.Namespace, **places: Path) -> ScanRequest:
         is_real=arguments.is_real,
         threshold=check_threshold(arguments.threshold),
         around=getattr(arguments, "around", None),
+        level_rule=arguments.level_rule,
     )
 
 

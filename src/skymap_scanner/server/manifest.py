@@ -88,6 +88,7 @@ def _settings(plan: ScanPlan) -> dict[str, Any]:
         "predictive_scanning_threshold": request.threshold,
         "around": _cone(plan.region),
         "pointed_at": _cone(plan.pointing),
+        "level_rule": {"wanted": request.level_rule, **plan.level_rule.as_json()},
         "max_attempts": plan.settings.SKYSCAN_MAX_ATTEMPTS,
         "versions": {
             "skymap-scanner": __version__,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skymap_scanner.config import Settings
     from skymap_scanner.event import Event
     from skymap_scanner.recos import RecoInterface
+    from skymap_scanner.result.levels import LevelRule
     from skymap_scanner.server.arguments import ScanRequest
     from skymap_scanner.sky.progression import NSideProgression
     from skymap_scanner.sky.region import Cone
@@ -50,6 +51,8 @@ class ScanPlan:
         Where the first resolution looks, for a pointed reconstruction.
     is_real : bool
         Whether IceCube recorded the event.
+    level_rule : LevelRule
+        How credible regions are made.
     """
 
     request: ScanRequest
@@ -61,6 +64,7 @@ class ScanPlan:
     progression: NSideProgression
     region: Cone | None
     pointing: Cone | None
+    level_rule: LevelRule
     scan_id: str
     started: datetime
     folders: Folders
@@ -108,6 +112,7 @@ def prepare_scan(
         raise error.at(str(request.event_file)) from error
     cone = region or pointing
     progression.check_size(1.0 if cone is None else cone.sky_fraction)
+    level_rule = _level_rule(request, reco, event)
     with plugin_errors(reco, "get_vertex_variations"):
         n_variations = len(reco.get_vertex_variations())
     folders = Folders.of_scan(
@@ -137,6 +142,7 @@ def prepare_scan(
         progression=progression,
         region=region,
         pointing=pointing,
+        level_rule=level_rule,
         scan_id=make_scan_id(
             event.run_id, event.event_id, progression.nsides, int(now.timestamp()), suffix
         ),
@@ -160,6 +166,22 @@ def make_scan_id(
     if len(scan_id) > _MAX_SCAN_ID:
         scan_id = f"{run_id}-{event_id}-{nsides[0]}-to-{nsides[-1]}-{epoch_s}-{suffix}"
     return scan_id[-_MAX_SCAN_ID:]
+
+
+def _level_rule(request: ScanRequest, reco: RecoInterface, event: Event) -> LevelRule:
+    """Choose how regions are made, and warn when calibrated levels cannot be used."""
+    from skymap_scanner.event import clean_for_tracks
+    from skymap_scanner.result.levels import rule_for
+
+    rule = rule_for(
+        reco.name,
+        reco.describe_options(),
+        wanted=request.level_rule,
+        charge=float(clean_for_tracks(event).total_charge),
+    )
+    if rule.note:
+        logger.warning("regions are made by the rule %s: %s", rule.name, rule.note)
+    return rule
 
 
 def _check_startup_path(request: ScanRequest) -> None:

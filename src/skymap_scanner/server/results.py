@@ -56,6 +56,7 @@ class ResultFiles:
             reco_algo=reco.name,
             reco_options=reco.describe_options(),
             software=f"skymap-scanner {__version__}",
+            level_rule=self._plan.level_rule,
         )
 
     def has_complete_map(self) -> bool:

@@ -11,6 +11,8 @@ __all__ = ["SCHEMA_NAMES", "explain_mismatch", "load_schema"]
 
 #: Name -> what it describes.
 SCHEMA_NAMES: Final[dict[str, str]] = {
+    "calibrate": "skymap-scanner calibrate --json",
+    "calibrated-levels": "skymap-scanner calibrate --write-levels",
     "compare": "skymap-scanner compare --json",
     "env": "skymap-scanner env --json",
     "info": "skymap-scanner info --json",
