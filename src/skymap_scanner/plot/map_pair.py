@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from skymap_scanner.plot.gnomonic import View
-from skymap_scanner.plot.region_lines import draw_region_lines
+from skymap_scanner.plot.region_lines import copy_lines, draw_region_lines
 from skymap_scanner.plot.sky_panel import draw_coordinates, draw_markers, draw_scale_bar
 from skymap_scanner.plot.style import (
     INK,
@@ -27,6 +27,8 @@ from skymap_scanner.result.regions import angular_distance
 from skymap_scanner.units import DEG
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
 
     from skymap_scanner.result.sky_map import SkyMap
@@ -88,8 +90,7 @@ def plot_map_pair(a: SkyMap, b: SkyMap, path: str | Path, *, dpi: int = 150) -> 
     _add_bar(figure, image, _LEFT[1], r"$-\Delta\ln L$ above the minimum", extend="max")
     image = _draw_difference(panels[2], delta_a, delta_b, ceiling)
     _add_bar(figure, image, _LEFT[2], r"$-\Delta\ln L$ of A minus that of B", extend="both")
-    for axes in panels:
-        _draw_marks(axes, view, a, b)
+    _draw_marks(panels, view, a, b)
     _label(figure, panels, a, b)
     return save(figure, path, title=f"{a.name} compared with {b.name}", dpi=dpi)
 
@@ -128,13 +129,18 @@ def _draw_difference(axes: Any, delta_a: FloatArray, delta_b: FloatArray, ceilin
     return axes.imshow(_masked(difference), origin="lower", cmap=colors, vmin=-limit, vmax=limit)
 
 
-def _draw_marks(axes: Any, view: View, a: SkyMap, b: SkyMap) -> None:
+def _draw_marks(panels: Sequence[Any], view: View, a: SkyMap, b: SkyMap) -> None:
+    """Draw both 90 % regions, best fits, scale and coordinates into all panels."""
+    lines = []
     for one, color in ((a, _LINE_A), (b, _LINE_B)):
-        draw_region_lines(axes, view, one.regions, one.plain, {0.9: color})
+        lines += draw_region_lines(panels[0], view, one.regions, one.plain, {0.9: color})
     markers = [Marker(*a.best_dir, "best fit A"), Marker(*b.best_dir, "best fit B")]
-    draw_markers(axes, view, markers)
-    draw_scale_bar(axes, view)
-    draw_coordinates(axes, view)
+    for number, axes in enumerate(panels):
+        if number > 0:
+            copy_lines(axes, lines)
+        draw_markers(axes, view, markers)
+        draw_scale_bar(axes, view)
+        draw_coordinates(axes, view)
 
 
 def _add_panel(figure: Figure, view: View, left: float) -> Any:

@@ -14,13 +14,14 @@ from skymap_scanner.units import DEG
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.contour import ContourSet
     from matplotlib.tri import Triangulation
     from numpy.typing import NDArray
 
     from skymap_scanner.plot.gnomonic import View
     from skymap_scanner.result.regions import SkyRegions
 
-__all__ = ["draw_region_lines"]
+__all__ = ["copy_lines", "draw_region_lines"]
 
 #: A region of fewer pixels than this is drawn with their borders.
 _FEW_PIXELS: Final = 10
@@ -32,7 +33,7 @@ def draw_region_lines(
     regions: SkyRegions,
     plain: SkyRegions,
     colors: Mapping[float, str] = MappingProxyType({0.5: LINE_50, 0.9: LINE_90}),
-) -> None:
+) -> list[ContourSet]:
     """Draw the edges of regions.
 
     Parameters
@@ -47,18 +48,41 @@ def draw_region_lines(
         The pixels as they were scanned, not convolved.
     colors : Mapping, optional
         Probability -> colour of the line; default: the 50 % and 90 % regions in their colours.
+
+    Returns
+    -------
+    list of ContourSet
+        What was drawn; `copy_lines` draws it again in another picture of the same view.
     """
     lines = [(regions.level(one), colors[one]) for one in sorted(colors, reverse=True)]
     ts = regions.ts_at(*view.samples())
     insides = [region_mask(ts, level) for level, _ in lines]
     is_coarse = any(_is_of_few_pixels(regions, plain, level) for level, _ in lines)
     if not is_coarse and not _touch(insides[0], ~np.isfinite(ts)):
-        _draw_smooth_lines(axes, view, regions, dict(lines))
-        return
+        return _draw_smooth_lines(axes, view, regions, dict(lines))
     # the smaller region on top and in a thinner line: both are seen where they share a border
-    for inside, (_, color), width in zip(insides, lines, (2.8, 1.4), strict=False):
-        if not inside.all():
-            axes.contour(inside.astype(float), levels=[0.5], colors=[color], linewidths=width)
+    return [
+        axes.contour(inside.astype(float), levels=[0.5], colors=[color], linewidths=width)
+        for inside, (_, color), width in zip(insides, lines, (2.8, 1.4), strict=False)
+        if not inside.all()
+    ]
+
+
+def copy_lines(axes: Any, lines: list[ContourSet]) -> None:
+    """Draw lines of another picture of the same view, which need not be computed again."""
+    from matplotlib.collections import PathCollection
+
+    for line in lines:
+        axes.add_collection(
+            PathCollection(
+                line.get_paths(),
+                facecolors="none",
+                edgecolors=line.get_edgecolor(),
+                linewidths=line.get_linewidth(),
+                zorder=line.get_zorder(),
+            ),
+            autolim=False,
+        )
 
 
 def _is_of_few_pixels(regions: SkyRegions, plain: SkyRegions, level: float) -> bool:
@@ -81,7 +105,7 @@ def _touch(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
 
 def _draw_smooth_lines(
     axes: Any, view: View, regions: SkyRegions, levels: dict[float, str]
-) -> None:
+) -> list[ContourSet]:
     """Draw contours, given as TS -> colour, on triangles between the centres of cells."""
     from matplotlib.tri import Triangulation
 
@@ -91,18 +115,19 @@ def _draw_smooth_lines(
     reach = np.sqrt(2.0) * view.radius + 2.0 * np.sqrt(regions.cells.area)
     near = distance < np.minimum(reach, 80.0 * DEG)
     if np.count_nonzero(near) < 4:
-        return
+        return []
     # far above the levels the height does not matter, but infinity would spoil the interpolation
     heights = np.minimum(regions.ts[near], 10.0 * max(levels) + 10.0)
     triangles = Triangulation(*view.to_image(ra[near], dec[near]))
     triangles.set_mask(_leaves_scanned(triangles, view, regions))
-    axes.tricontour(
+    drawn = axes.tricontour(
         triangles,
         heights,
         levels=sorted(levels),
         colors=[levels[level] for level in sorted(levels)],
         linewidths=1.8,
     )
+    return [drawn]
 
 
 def _leaves_scanned(triangles: Triangulation, view: View, regions: SkyRegions) -> Any:
