@@ -251,6 +251,7 @@ def _figures(
         area50_deg2=regions.area(0.5) / DEG**2,
         area90_deg2=regions.area(0.9) / DEG**2,
         level_rule=regions.rule.name,
+        level_source=regions.rule.source,
         probability_in_other90=probability,
         n_pixels=this.n_pixels,
         n_failed=this.n_failed,

@@ -37,8 +37,8 @@ class MapFigures:
         Resolution of the pixel of this map that contains that position: the finest there is.
     area50_deg2, area90_deg2 : float
         Areas of the 50 % and 90 % regions [deg^2].
-    level_rule : str
-        How they were made (see `result.levels`).
+    level_rule, level_source : str
+        How they were made (see `result.levels`), and where that rule comes from.
     probability_in_other90 : float
         Part of this map's probability that lies inside the 90 % region of the other one.
     n_pixels : int
@@ -63,6 +63,7 @@ class MapFigures:
     area50_deg2: float
     area90_deg2: float
     level_rule: str
+    level_source: str
     probability_in_other90: float
     n_pixels: int
     n_failed: int | None

@@ -69,6 +69,7 @@ def test_json_follows_its_schema(
     document = compared(capsys, *files)
     assert document["separation_deg"] == pytest.approx(0.03 / DEG, abs=1.0)
     assert (document["a"]["level_rule"], document["b"]["level_rule"]) == ("hpd", "wilks")
+    assert document["b"]["level_source"].startswith("Wilks")
     assert document["nearby"]["nside"] == 16
     assert document["is_same_event"] is True
 
