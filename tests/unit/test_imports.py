@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "scan": {"sky"},
     "broker": set(),
     "result": {"sky"},
+    "calibration": {"i3", "event", "light", "simulation", "recos", "sky", "scan", "result"},
     "client": {"i3", "event", "light", "simulation", "recos", "sky", "scan", "broker", "result"},
     "server": {
         "i3", "event", "light", "simulation", "recos", "sky", "scan", "broker", "result", "client",

@@ -38,6 +38,9 @@ SUBCOMMANDS: dict[str, SubCommand] = {
     "event": SubCommand("skymap_scanner.cli.event", "draw an event in the detector"),
     "compare": SubCommand("skymap_scanner.cli.compare", "compare two sky maps"),
     "simulate": SubCommand("skymap_scanner.cli.simulate", "make a simulated event"),
+    "calibrate": SubCommand(
+        "skymap_scanner.cli.calibrate", "find and check levels of regions with simulated events"
+    ),
     "light": SubCommand("skymap_scanner.cli.light", "draw or make a model of light in ice"),
     "recos": SubCommand("skymap_scanner.cli.recos", "list the reconstructions and their options"),
     "env": SubCommand("skymap_scanner.cli.env", "list the environment variables and their values"),

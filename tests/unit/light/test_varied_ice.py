@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,9 @@ from skymap_scanner.light.medium import make_medium
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.light.varied_ice import IceVariation, VariedLight, vary_ice, vary_medium
 from skymap_scanner.simulation.light import light_name
+
+if TYPE_CHECKING:
+    from skymap_scanner.units import FloatArray
 
 ABOVE = np.array([0.0, 0.0, -230.0])
 SOURCE, AXIS = np.array([0.0, 0.0, -350.0]), np.array([0.0, 0.6, 0.8])
@@ -20,36 +25,39 @@ def model() -> LightModel:
 
 
 @pytest.fixture(scope="module")
-def modules() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def modules() -> FloatArray:
     rng = np.random.default_rng(1)
     lines = rng.standard_normal((200, 3))
     lines /= np.linalg.norm(lines, axis=1)[:, None]
     return np.asarray(SOURCE + rng.uniform(20.0, 200.0, (200, 1)) * lines)
 
 
-def charge(model: LightModel, modules: object, **factors: float) -> np.ndarray:  # type: ignore[type-arg]  # any shape
+def charge(model: LightModel, modules: FloatArray, **factors: float) -> FloatArray:
     light = VariedLight(model.weights, IceVariation(**factors))
-    return light.expected_charge(SOURCE, AXIS, np.asarray(modules), np.ones(len(modules)))  # type: ignore[arg-type]
+    return light.expected_charge(SOURCE, AXIS, modules, np.ones(len(modules)))
 
 
-def test_ice_that_does_not_differ_gives_the_same_light(model: LightModel, modules: object) -> None:
-    plain = model.expected_charge(SOURCE, AXIS, modules)  # type: ignore[arg-type]
+def test_ice_that_does_not_differ_gives_the_same_light(
+    model: LightModel, modules: FloatArray
+) -> None:
+    plain = model.expected_charge(SOURCE, AXIS, modules)
     np.testing.assert_array_equal(charge(model, modules), plain)
     light = VariedLight(model.weights, IceVariation())
-    om_xyz = np.asarray(modules)
     np.testing.assert_array_equal(
-        light.sample_delays(SOURCE, AXIS, om_xyz, np.random.default_rng(2)),
-        model.sample_delays(SOURCE, AXIS, om_xyz, np.random.default_rng(2)),
+        light.sample_delays(SOURCE, AXIS, modules, np.random.default_rng(2)),
+        model.sample_delays(SOURCE, AXIS, modules, np.random.default_rng(2)),
     )
 
 
-def test_efficiency_is_a_factor(model: LightModel, modules: object) -> None:
+def test_efficiency_is_a_factor(model: LightModel, modules: FloatArray) -> None:
     ratio = charge(model, modules, efficiency=1.07) / charge(model, modules)
     np.testing.assert_allclose(ratio, 1.07)
 
 
-def test_absorption_takes_more_the_farther_light_goes(model: LightModel, modules: object) -> None:
-    distance = np.linalg.norm(np.asarray(modules) - SOURCE, axis=1)
+def test_absorption_takes_more_the_farther_light_goes(
+    model: LightModel, modules: FloatArray
+) -> None:
+    distance = np.linalg.norm(modules - SOURCE, axis=1)
     ratio = charge(model, modules, absorption=1.1) / charge(model, modules)
     assert np.all(ratio < 1.0)
     # straight paths lose a tenth of the absorption once more, longer paths more than that
