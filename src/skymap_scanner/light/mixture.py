@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-__all__ = ["LOG_WIDTHS", "N_COMPONENTS", "cumulative", "density", "quantile", "soften"]
+__all__ = [
+    "LOG_WIDTHS",
+    "N_COMPONENTS",
+    "cumulative",
+    "density",
+    "mixture_weights",
+    "quantile",
+    "soften",
+]
 
 N_COMPONENTS: Final = 4
 #: Log-widths of the components are kept in this range.
@@ -56,8 +64,8 @@ def soften(delay: FloatArray, softening: float) -> FloatArray:
 
 
 @fast_kernel
-def _weights(raw: Float32Array, weight: Float32Array, inverse_width: Float32Array) -> None:
-    """Fill weights and inverse widths of one mixture from the network's raw outputs."""
+def mixture_weights(raw: Float32Array, weight: Float32Array, inverse_width: Float32Array) -> None:
+    """Fill weights and inverse widths of one mixture from the network's raw outputs, (4,) each."""
     total = np.float32(0.0)
     largest = raw[0]
     for k in range(1, N_COMPONENTS):
@@ -88,7 +96,7 @@ def cumulative(raw: Float32Array, log_time: Float32Array, result: Float32Array) 
     inverse_width = np.empty(N_COMPONENTS, np.float32)
     many = log_time.shape[0] > 1
     for row in range(raw.shape[0]):
-        _weights(raw[row], weight, inverse_width)
+        mixture_weights(raw[row], weight, inverse_width)
         edges = log_time[row if many else 0]
         for e in range(result.shape[1]):
             result[row, e] = np.float32(0.0)
@@ -112,7 +120,7 @@ def density(raw: Float32Array, log_time: Float32Array, result: Float32Array) -> 
     inverse_width = np.empty(N_COMPONENTS, np.float32)
     many = log_time.shape[0] > 1
     for row in range(raw.shape[0]):
-        _weights(raw[row], weight, inverse_width)
+        mixture_weights(raw[row], weight, inverse_width)
         edges = log_time[row if many else 0]
         for e in range(result.shape[1]):
             result[row, e] = np.float32(0.0)

@@ -31,6 +31,8 @@ ENTRY_POINT_GROUP: Final = "skymap_scanner.recos"
 _BUILT_IN: Final = {
     "crash_dummy": "skymap_scanner.recos.crash_dummy",
     "dummy": "skymap_scanner.recos.dummy",
+    "millipede_original": "skymap_scanner.recos.millipede_original",
+    "millipede_wilks": "skymap_scanner.recos.millipede_wilks",
     "splinempe": "skymap_scanner.recos.splinempe",
     "splinempe_pointed": "skymap_scanner.recos.splinempe_pointed",
 }

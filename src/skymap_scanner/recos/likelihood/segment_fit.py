@@ -1,0 +1,314 @@
+r"""Fit of a segmented track of fixed direction: where it goes through, when, and its energies.
+
+For every position p = (u, v, w) the energies are unfolded first
+(:mod:`skymap_scanner.recos.minimise.unfolding`); what remains is a function of three parameters.
+Its gradient needs no derivatives of the energies, because f does not change with them at their
+best (envelope theorem). The curvature of the remaining function is that of f with the energies
+eliminated (Schur complement). Derivatives of the response are differences at fixed energies, over
+steps that suit a light model in single precision.
+
+References
+----------
+.. [1] G. Golub and V. Pereyra, Inverse Problems 19 (2003) R1, :doi:`10.1088/0266-5611/19/2/201`
+   (variable projection)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.special import gammaln
+
+from skymap_scanner.recos.minimise.profiled import Curvature, profiled_step
+from skymap_scanner.recos.minimise.unfolding import Problem, unfold
+
+if TYPE_CHECKING:
+    from skymap_scanner.recos.likelihood.response import LineLight, Sight, Viewer
+    from skymap_scanner.recos.likelihood.segments import SegmentedLine
+    from skymap_scanner.recos.minimise.unfolding import Uncertainty
+    from skymap_scanner.units import FloatArray, IntArray
+
+__all__ = ["Data", "Effort", "Outcome", "SegmentFit"]
+
+#: Steps of the differences [m].
+_STEP: Final = 0.4
+#: Longest change of a parameter in one step [m].
+_LONGEST: Final = 15.0
+#: Damping to begin with, least after a failed step, and how often a step is tried.
+_DAMPING: Final = 3e-2
+_TRIES: Final = 6
+#: After the track has moved this far the pairs are chosen anew [m].
+_MOVED: Final = 10.0
+#: Energies below this fraction of the largest count as none in derivatives.
+_ACTIVE: Final = 1e-6
+#: Warm starts are at least this fraction of the largest energy.
+_FLOOR: Final = 1e-4
+#: Charge beyond this many times its expectation does not make the curvature larger: the logarithm
+#: is that steep only near the present, too small expectation.
+_SURPRISE: Final = 10.0
+#: Rounds of the unfolding at most.
+_ROUNDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much work a fit is worth.
+
+    Attributes
+    ----------
+    tolerance : float
+        The fit ends when a step gains less.
+    energy_tolerance : float
+        The unfolding of energies ends when a round gains less.
+    max_iterations : int
+        Steps at most; 0 only unfolds.
+    n_parts : int
+        With more than 1 the fit goes on with so many times finer segments around the sources that
+        have energy: a cascade between two sources is not the sum of both.
+    """
+
+    tolerance: float
+    energy_tolerance: float
+    max_iterations: int
+    n_parts: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """Binned charge and what is known besides.
+
+    Attributes
+    ----------
+    charge, noise : ndarray, shape (n_row,)
+        Charge and expected noise of the bins with rows [PE].
+    loose_noise : float
+        Expected noise of all bins without rows and of dark modules without rows [PE].
+    uncertainty : Uncertainty
+        Of the expectation.
+    """
+
+    charge: FloatArray
+    noise: FloatArray
+    loose_noise: float
+    uncertainty: Uncertainty
+
+    def constant(self) -> float:
+        """Return what makes f a negative log-likelihood, normalised in the charge."""
+        total = float(gammaln(self.charge + 1.0).sum()) + self.loose_noise
+        rho = self.uncertainty.relative
+        if rho > 0.0:
+            alpha = 1.0 / rho**2 + self.uncertainty.extra
+            total += float((gammaln(alpha) - gammaln(self.charge + alpha)).sum())
+            total -= float(self.charge.sum()) * np.log(rho**2)
+        return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """A track with its energies.
+
+    Attributes
+    ----------
+    line : SegmentedLine
+        The sources.
+    at : ndarray, shape (3,)
+        The track, see `SegmentedLine` [m].
+    energy : ndarray, shape (n_source,)
+        Unfolded energies [GeV].
+    mu : ndarray, shape (n_row,)
+        Expected charge of the bins [PE].
+    nll : float
+        Negative log-likelihood.
+    n_evaluations : int
+        How often energies were unfolded.
+    n_iterations : int
+        Steps that were taken.
+    stopped : str
+        Why the fit ended: "converged", "no step helps" or "iterations".
+    """
+
+    line: SegmentedLine
+    at: FloatArray
+    energy: FloatArray
+    mu: FloatArray
+    nll: float
+    n_evaluations: int
+    n_iterations: int
+    stopped: str
+
+
+@dataclass(slots=True, eq=False)
+class _Point:
+    """Where a fit is."""
+
+    at: FloatArray
+    seen: LineLight
+    response: FloatArray
+    column: FloatArray
+    energy: FloatArray
+    mu: FloatArray
+    nll: float
+
+
+@dataclass(slots=True, eq=False)
+class _Walk:
+    """How a fit got where it is."""
+
+    point: _Point
+    n_evaluations: int = 0
+    n_iterations: int = 0
+    stopped: str = "iterations"
+
+
+class SegmentFit:
+    """Fits of one event.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The modules and their bins.
+    data : Data
+        Their charge.
+    """
+
+    def __init__(self, viewer: Viewer, data: Data) -> None:
+        self._viewer = viewer
+        self._data = data
+        self._constant = data.constant()
+
+    def fit(self, line: SegmentedLine, starts: list[FloatArray], effort: Effort) -> Outcome:
+        """Fit position, time and energies from the best of some starts.
+
+        Parameters
+        ----------
+        line : SegmentedLine
+            Direction and sources.
+        starts : list of ndarray, shape (3,)
+            Tracks to start from, at least one.
+        effort : Effort
+            When to end.
+
+        Returns
+        -------
+        Outcome
+        """
+        points = []
+        for start in starts:
+            sight = self._viewer.sight(line, start)
+            points.append(self._solve(line, start, sight, None, effort))
+        point = min(points, key=lambda one: one.nll)
+        walk = self._walk(line, point, effort)
+        walk.n_evaluations += len(points)
+        if effort.n_parts > 1:
+            line, place = line.refined(_active(walk.point.energy), effort.n_parts)
+            energy = np.zeros(len(line.along))
+            energy[place] = walk.point.energy
+            sight = self._viewer.sight(line, walk.point.at)
+            point = self._solve(line, walk.point.at, sight, energy, effort)
+            again = self._walk(line, point, effort)
+            again.n_evaluations += walk.n_evaluations + 1
+            again.n_iterations += walk.n_iterations
+            walk = again
+        return Outcome(
+            line=line,
+            at=walk.point.at,
+            energy=walk.point.energy,
+            mu=walk.point.mu,
+            nll=walk.point.nll + self._constant,
+            n_evaluations=walk.n_evaluations,
+            n_iterations=walk.n_iterations,
+            stopped=walk.stopped,
+        )
+
+    def _walk(self, line: SegmentedLine, point: _Point, effort: Effort) -> _Walk:
+        """Take damped Gauss-Newton steps until they gain too little."""
+        walk = _Walk(point)
+        sight, anchor, damping = self._viewer.sight(line, point.at), point.at, _DAMPING
+        while walk.n_iterations < effort.max_iterations:
+            gradient, curvature = self._derivatives(line, walk.point, sight)
+            trial, n_tries = None, 0
+            while trial is None and n_tries < _TRIES:
+                step = profiled_step(gradient, curvature, damping, _LONGEST)
+                trial = self._solve(line, walk.point.at + step, sight, walk.point.energy, effort)
+                n_tries += 1
+                if trial.nll < walk.point.nll:
+                    damping *= 0.2
+                else:
+                    damping = max(8.0 * damping, _DAMPING)
+                    trial = None
+            walk.n_evaluations += n_tries
+            if trial is None:
+                walk.stopped = "no step helps"
+                break
+            gain, walk.point = walk.point.nll - trial.nll, trial
+            walk.n_iterations += 1
+            if gain < effort.tolerance:
+                walk.stopped = "converged"
+                break
+            if np.linalg.norm(trial.at[:2] - anchor[:2]) > _MOVED:
+                sight, anchor = self._viewer.sight(line, trial.at), trial.at
+        return walk
+
+    def _solve(
+        self,
+        line: SegmentedLine,
+        at: FloatArray,
+        sight: Sight,
+        energy: FloatArray | None,
+        effort: Effort,
+    ) -> _Point:
+        """Unfold the energies of a track, starting from those of a near one."""
+        data = self._data
+        seen = self._viewer.see(line, at, sight)
+        response, column = self._viewer.fill(seen, line, at)
+        if energy is None:
+            total = column.sum() + response.sum()
+            scale = data.charge.sum() / total if total > 0.0 else 0.0
+            energy = np.full(len(column), scale)
+        else:
+            energy = np.maximum(energy, _FLOOR * energy.max())
+        mu = np.empty(len(data.charge))
+        problem = Problem(response, column, data.charge, data.noise, data.uncertainty)
+        nll, _ = unfold(problem, energy, mu, effort.energy_tolerance, _ROUNDS)
+        return _Point(at, seen, response, column, energy, mu, nll)
+
+    def _derivatives(
+        self, line: SegmentedLine, point: _Point, sight: Sight
+    ) -> tuple[FloatArray, Curvature]:
+        """Return the gradient of f in the track, and its curvature in track and energies."""
+        data = self._data
+        active = _active(point.energy)
+        energy = point.energy[active]
+        few, few_sight = line.only(active), sight.only(active)
+        matrix = point.response[active]
+        seen = self._viewer.see(few, point.at, few_sight)
+        slope = np.empty((3, len(point.mu)))
+        of_column = np.empty(3)
+        column = point.column[active] @ energy
+        for k in range(3):
+            at = point.at.copy()
+            at[k] += _STEP
+            moved = self._viewer.see(few, at, few_sight) if k < 2 else seen
+            response, columns = self._viewer.fill(moved, few, at)
+            slope[k] = (energy @ response - energy @ matrix) / _STEP
+            of_column[k] = (columns @ energy - column) / _STEP
+        ratio = data.charge / point.mu
+        rho2 = data.uncertainty.relative**2
+        if rho2 > 0.0:
+            excess = rho2 * (data.charge + data.uncertainty.extra) + 1.0
+            first = excess / (1.0 + rho2 * point.mu) - ratio
+            weight = 1.0 / (point.mu * (1.0 + rho2 * point.mu))
+        else:
+            first = 1.0 - ratio
+            weight = np.minimum(ratio, _SURPRISE) / point.mu
+        gradient = of_column + slope @ first
+        weighted = slope * weight
+        curvature = Curvature(weighted @ slope.T, weighted @ matrix.T, (matrix * weight) @ matrix.T)
+        return gradient, curvature
+
+
+def _active(energy: FloatArray) -> IntArray:
+    """Return the numbers of the sources that have energy."""
+    return np.flatnonzero(energy > _ACTIVE * energy.max(initial=0.0))

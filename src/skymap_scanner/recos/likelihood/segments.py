@@ -1,0 +1,145 @@
+"""A track cut into segments: where the point-like cascades are whose energies are fitted.
+
+The track has a fixed direction and goes through a plane normal to it, through a reference point of
+the event. Where it goes through, and when, is what fits vary: (u, v, w), two offsets in the plane
+and the time there times c, all in m. The sources keep their distances to the plane, so that nothing
+jumps when the track moves; what lies along the track is the energies' matter.
+
+References
+----------
+.. [1] M. G. Aartsen et al. (IceCube), JINST 9 (2014) P03009, :doi:`10.1088/1748-0221/9/03/P03009`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from skymap_scanner.units import LIGHT_SPEED
+
+if TYPE_CHECKING:
+    from skymap_scanner.units import FloatArray, IntArray
+
+__all__ = ["SegmentedLine", "place_segments"]
+
+#: Sources are placed from this long before the first to this long after the last hit module [m]:
+#: light goes forward.
+_BEFORE: Final = 150.0
+_AFTER: Final = 100.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentedLine:
+    """Sources on a track of fixed direction.
+
+    Attributes
+    ----------
+    reference : ndarray, shape (3,)
+        Point through which the plane of `u` and `v` goes [m].
+    direction : ndarray, shape (3,)
+        Unit vector of travel.
+    basis : ndarray, shape (2, 3)
+        Unit vectors of the plane.
+    along : ndarray, shape (n_source,)
+        Distances of the sources from the plane, ascending [m].
+    """
+
+    reference: FloatArray
+    direction: FloatArray
+    basis: FloatArray
+    along: FloatArray
+
+    def xyz(self, at: FloatArray) -> FloatArray:
+        """Return the sources of the track `at` (u, v, w), shape (n_source, 3) [m]."""
+        foot = self.reference + at[:2] @ self.basis
+        return np.asarray(foot + self.along[:, np.newaxis] * self.direction)
+
+    def times(self, at: FloatArray) -> FloatArray:
+        """Return when the particle is at the sources, shape (n_source,) [ns]."""
+        return np.asarray((at[2] + self.along) / LIGHT_SPEED)
+
+    def through(self, vertex: FloatArray, vertex_time: float) -> FloatArray:
+        """Return (u, v, w) of the track through a point [m] at a time [ns]."""
+        delta = vertex - self.reference
+        u, v = self.basis @ delta
+        return np.array([u, v, vertex_time * LIGHT_SPEED - delta @ self.direction])
+
+    def only(self, chosen: IntArray) -> SegmentedLine:
+        """Return the same track with some of its sources."""
+        return replace(self, along=self.along[chosen])
+
+    def refined(self, chosen: IntArray, n_parts: int) -> tuple[SegmentedLine, IntArray]:
+        """Return the same track with more sources around some of the present ones.
+
+        Parameters
+        ----------
+        chosen : ndarray of int
+            Sources whose neighbourhood, up to the next sources on both sides, is refined.
+        n_parts : int
+            Parts that the distance between two neighbours is cut into.
+
+        Returns
+        -------
+        line : SegmentedLine
+            All present sources and the new ones.
+        place : ndarray of int, shape (n_source,)
+            Where the present ones are among them.
+        """
+        gaps = np.zeros(len(self.along) - 1, dtype=np.bool_)
+        gaps[chosen[chosen < len(gaps)]] = True
+        gaps[chosen[chosen > 0] - 1] = True
+        steps = np.arange(1, n_parts) / n_parts
+        first, last = self.along[:-1][gaps], self.along[1:][gaps]
+        inner = first[:, np.newaxis] + (last - first)[:, np.newaxis] * steps
+        along = np.sort(np.concatenate([self.along, inner.ravel()]))
+        return replace(self, along=along), np.searchsorted(along, self.along)
+
+    def point(self, at: FloatArray, distance: float) -> tuple[FloatArray, float]:
+        """Return point [m] and time [ns] of a track at a distance from the plane [m]."""
+        foot = self.reference + at[:2] @ self.basis
+        return foot + distance * self.direction, float((at[2] + distance) / LIGHT_SPEED)
+
+
+def place_segments(
+    om_xyz: FloatArray,
+    reference: FloatArray,
+    direction: FloatArray,
+    *,
+    spacing: float,
+    boundary: float,
+    shift: float = 0.0,
+) -> SegmentedLine:
+    """Place sources along a track wherever their light may have been seen.
+
+    Parameters
+    ----------
+    om_xyz : ndarray, shape (n_om, 3)
+        Modules with light [m].
+    reference : ndarray, shape (3,)
+        Point of the event through which the plane goes [m].
+    direction : ndarray, shape (3,)
+        Unit vector of travel.
+    spacing : float
+        Distance of the sources [m].
+    boundary : float
+        Sources farther from the origin than this, measured along the track, are left out [m].
+    shift : float
+        Moves all sources along the track, in units of the spacing.
+
+    Returns
+    -------
+    SegmentedLine
+        At least one source.
+    """
+    from skymap_scanner.recos.likelihood.mpe import track_basis
+
+    seen = (om_xyz - reference) @ direction
+    centre = -float(reference @ direction)
+    first = max(seen.min() - _BEFORE, centre - boundary)
+    last = min(seen.max() + _AFTER, centre + boundary)
+    begin = np.ceil(first / spacing - shift)
+    n_source = max(1, int(np.floor(last / spacing - shift) - begin) + 1)
+    along = (begin + np.arange(n_source) + shift) * spacing
+    return SegmentedLine(reference, direction, track_basis(direction), along)

@@ -1,0 +1,113 @@
+"""Energies along a track by a likelihood that knows its expectation to be uncertain.
+
+Strings 1 to 78, pulses outside the event and of noise cut, bright modules left out, a sparse grid
+of modules without light. The relative uncertainty of the expected charge makes bright modules count
+less: contours of the likelihood are wider than Poisson's.
+
+References
+----------
+.. [1] C. A. Argüelles, A. Schneider, T. Yuan, JHEP 06 (2019) 030, :doi:`10.1007/JHEP06(2019)030`
+.. [2] T. Yuan (IceCube), PoS ICRC2023, arXiv:2307.13884
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from skymap_scanner.recos.options import option
+from skymap_scanner.recos.segmented import CleanEvent, SegmentedReco
+
+if TYPE_CHECKING:
+    from skymap_scanner.event import Event
+    from skymap_scanner.recos.likelihood.segment_fit import Effort
+    from skymap_scanner.recos.minimise.unfolding import Uncertainty
+
+__all__ = ["RECO_CLASS", "MillipedeWilks", "MillipedeWilksOptions"]
+
+#: What `MillipedeWilksOptions.likelihood` stands for: a of `recos.minimise.unfolding`.
+_EXTRA = {"mean": 0.0, "published": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class MillipedeWilksOptions:
+    """Settings of millipede_wilks."""
+
+    light: str = option("spice_bfr-v2", help="light model: a name, or a file .npz")
+    relative_uncertainty: float = option(
+        1.0,
+        help="relative uncertainty of the expected charge; 0: Poisson",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    likelihood: str = option(
+        "mean",
+        help="prior of the expected charge: its mean is the expectation, or as it was published",
+        choices=tuple(_EXTRA),
+    )
+    late_pulse_residual: float = option(
+        1500.0,
+        help="pulses this much after the median of their module are cut",
+        unit="ns",
+        minimum=0.0,
+    )
+    bright_factor: float = option(
+        2.0, help="modules with more than this times the mean charge are left out", minimum=1.0
+    )
+    noise_rate_hz: float = option(
+        560.0, help="noise rate of a module", unit="Hz", minimum=1e-3, maximum=1e6
+    )
+    bad_doms: str = option("", help="modules to leave out: string-om, separated by commas")
+
+
+class MillipedeWilks(SegmentedReco):
+    """Segmented cascades, effective likelihood with uncertain expectation."""
+
+    name: ClassVar[str] = "millipede_wilks"
+    rotate_vertex: ClassVar[bool] = True
+    refine_time: ClassVar[bool] = True
+    add_fallback_position: ClassVar[bool] = True
+    vertex_thresholds: ClassVar[tuple[float, ...]] = (250.0, 5.0)
+    options_type: ClassVar[type[Any]] = MillipedeWilksOptions
+
+    def clean(self, event: Event) -> CleanEvent:
+        """Keep strings 1 to 78 and the time of the event; thin out modules without light."""
+        from skymap_scanner.event.exclusions import (
+            bright_modules,
+            is_on_sparse_grid,
+            usable_modules,
+        )
+        from skymap_scanner.event.late_pulses import clean_stray_pulses
+
+        in_ice = event.pulses.select(~event.detector.is_deepcore[event.pulses.om_index])
+        cleaned = clean_stray_pulses(in_ice, self.options.late_pulse_residual)
+        bright = bright_modules(in_ice, self.options.bright_factor)
+        is_usable = usable_modules(event, np.concatenate([bright, self.excluded(event)]))
+        return CleanEvent(
+            series=cleaned.series,
+            window=cleaned.window,
+            dead=cleaned.dead_time(event),
+            is_usable=is_usable,
+            is_dark=is_usable & is_on_sparse_grid(event.detector),
+        )
+
+    def uncertainty(self) -> Uncertainty:
+        """Return how well the expected charge is known."""
+        from skymap_scanner.recos.minimise.unfolding import Uncertainty
+
+        return Uncertainty(self.options.relative_uncertainty, _EXTRA[self.options.likelihood])
+
+    def effort(self, nside: int) -> tuple[float, Effort]:
+        """Return how finely a pixel's track is cut [m], and when its fit ends."""
+        from skymap_scanner.recos.likelihood.segment_fit import Effort
+
+        if nside <= 16:
+            return 30.0, Effort(tolerance=0.5, energy_tolerance=0.01, max_iterations=6)
+        if nside <= 128:
+            return 15.0, Effort(tolerance=0.1, energy_tolerance=0.001, max_iterations=8)
+        return 10.0, Effort(tolerance=0.02, energy_tolerance=0.001, max_iterations=10, n_parts=4)
+
+
+RECO_CLASS = MillipedeWilks

@@ -1,0 +1,342 @@
+"""What the two millipede reconstructions share: cascades along a track, unfolded for each position.
+
+References
+----------
+.. [1] M. G. Aartsen et al. (IceCube), JINST 9 (2014) P03009, :doi:`10.1088/1748-0221/9/03/P03009`
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import numpy as np
+
+from skymap_scanner.exceptions import EventError, UsageError
+from skymap_scanner.pixels import Fit, FitStatus
+from skymap_scanner.recos.interface import RecoInterface
+from skymap_scanner.recos.options import PLACE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from skymap_scanner.event import Detector, Event, PulseSeries
+    from skymap_scanner.event.pulses import BoolArray
+    from skymap_scanner.event.volume import Prism
+    from skymap_scanner.pixels import Seed
+    from skymap_scanner.recos.likelihood.response import Viewer
+    from skymap_scanner.recos.likelihood.segment_fit import Data, Effort, Outcome, SegmentFit
+    from skymap_scanner.recos.likelihood.segments import SegmentedLine
+    from skymap_scanner.recos.minimise.unfolding import Uncertainty
+    from skymap_scanner.units import FloatArray, IntArray
+
+__all__ = ["CleanEvent", "PreparedSegments", "SegmentedReco", "parse_modules"]
+
+#: Losses count as inside up to this far before and behind the instrumented volume [m].
+_MARGIN: Final = 60.0
+#: Least expected noise of a bin [PE].
+_LEAST_NOISE: Final = 1e-9
+#: How a list of modules is written: string-om, separated by commas.
+_MODULE: Final = re.compile(r"\s*(\d+)-(\d+)\s*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleanEvent:
+    """What of an event a likelihood uses.
+
+    Attributes
+    ----------
+    series : PulseSeries
+        Cleaned pulses, those of modules that are not used included.
+    window : tuple of float
+        Time in which data counts [ns].
+    dead : mapping of int to sequence of (float, float)
+        Module -> intervals in which its data does not count [ns].
+    is_usable : ndarray of bool, shape (n_om,)
+        Modules whose pulses count.
+    is_dark : ndarray of bool, shape (n_om,)
+        Modules that count when they have no pulse.
+    """
+
+    series: PulseSeries
+    window: tuple[float, float]
+    dead: Mapping[int, Sequence[tuple[float, float]]]
+    is_usable: BoolArray
+    is_dark: BoolArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedSegments:
+    """What all fits of one event share.
+
+    Attributes
+    ----------
+    fits : SegmentFit
+        Modules, bins and charges.
+    reference : ndarray, shape (3,)
+        Charge-weighted centre of the modules with light [m].
+    hit_xyz : ndarray, shape (n_hit, 3)
+        Their positions [m].
+    pulses : PulseSeries
+        All pulses of the event, for first guesses of the time.
+    detector : Detector
+        Their modules.
+    volume : Prism
+        The instrumented volume.
+    """
+
+    fits: SegmentFit
+    reference: FloatArray
+    hit_xyz: FloatArray
+    pulses: PulseSeries
+    detector: Detector
+    volume: Prism
+
+
+class SegmentedReco(RecoInterface):
+    """Point-like cascades every few metres along a track of fixed direction.
+
+    A reconstruction says which pulses and modules it uses (`clean`), how well the expectation is
+    known (`uncertainty`), how much work a pixel is worth (`effort`) and how far its sources may be
+    (`boundary`). Its options have ``light``, ``noise_rate_hz`` and ``bad_doms``.
+    """
+
+    boundary: ClassVar[float] = 650.0
+
+    def clean(self, event: Event) -> CleanEvent:
+        """Return the pulses and modules that count."""
+        raise NotImplementedError
+
+    def uncertainty(self) -> Uncertainty:
+        """Return how well the expected charge is known."""
+        raise NotImplementedError
+
+    def effort(self, nside: int) -> tuple[float, Effort]:
+        """Return the distance of the sources [m] and when fits of a resolution end."""
+        raise NotImplementedError
+
+    def excluded(self, event: Event) -> IntArray:
+        """Return the rows of the modules that the user says are bad."""
+        rows = [
+            event.detector.index_of(string, om)
+            for string, om in parse_modules(self.options.bad_doms)
+        ]
+        return np.array(rows, dtype=np.int64)
+
+    def check_event(self, event: Event) -> None:
+        """Raise `EventError` as `prepare` does when no pulse remains."""
+        self._cleaned(event)
+
+    def _cleaned(self, event: Event) -> tuple[CleanEvent, PulseSeries]:
+        """Return what is used of an event, and its usable pulses, at least one with charge."""
+        clean = self.clean(event)
+        series = clean.series.select(clean.is_usable[clean.series.om_index])
+        if not series.total_charge > 0.0:
+            raise EventError(
+                f"no light left for {self.name} after the cleaning of pulses and the exclusion of "
+                "modules (DeepCore, bright, saturated, bad)",
+                place=event.name,
+                found=f"{event.pulses.n_pulses} pulses in {event.pulses.n_doms} modules before",
+                wanted="at least one pulse",
+            )
+        return clean, series
+
+    def prepare(self, event: Event) -> PreparedSegments:
+        """Clean and bin the pulses.
+
+        Parameters
+        ----------
+        event : Event
+            What was measured.
+
+        Returns
+        -------
+        PreparedSegments
+            For `fit`.
+
+        Raises
+        ------
+        EventError
+            No pulse remains.
+        """
+        clean, series = self._cleaned(event)
+        return self._gathered(event.detector, event.pulses, clean, series)
+
+    def _gathered(
+        self, detector: Detector, pulses: PulseSeries, clean: CleanEvent, series: PulseSeries
+    ) -> PreparedSegments:
+        """Return what fits need of all pulses and of those that count, `series`."""
+        from skymap_scanner.event.volume import instrumented_volume
+        from skymap_scanner.recos.likelihood.segment_fit import SegmentFit
+
+        xyz = detector.om_xyz[series.hit_oms]
+        return PreparedSegments(
+            fits=SegmentFit(*self._measured(detector, clean, series)),
+            reference=np.asarray(np.average(xyz, axis=0, weights=series.dom_charges())),
+            hit_xyz=xyz,
+            pulses=pulses,
+            detector=detector,
+            volume=instrumented_volume(detector),
+        )
+
+    def _measured(
+        self, detector: Detector, clean: CleanEvent, series: PulseSeries
+    ) -> tuple[Viewer, Data]:
+        """Return the modules with their bins (`Viewer`), and the charge in them (`Data`)."""
+        from skymap_scanner.light.model import LightModel
+        from skymap_scanner.recos.likelihood.response import Modules, Viewer
+        from skymap_scanner.recos.likelihood.segment_fit import Data
+        from skymap_scanner.recos.likelihood.time_bins import bin_pulses
+
+        uncertainty = self.uncertainty()
+        model = LightModel.load(self.options.light)
+        counts = clean.is_dark.copy()
+        counts[series.hit_oms] = True
+        counts &= clean.is_usable
+        dead = {om: spans for om, spans in clean.dead.items() if counts[om]}
+        has_rows = uncertainty.relative > 0.0
+        bins = bin_pulses(series, window=clean.window, dead=dead, with_empty_rows=has_rows)
+        counts[bins.om_index] = False
+        dark = np.flatnonzero(counts)
+
+        length = clean.window[1] - clean.window[0]
+        charge, duration, loose = bins.charge, bins.duration, bins.loose_duration
+        if has_rows:
+            charge = np.concatenate([charge, np.zeros(len(dark))])
+            duration = np.concatenate([duration, np.full(len(dark), length)])
+        else:
+            loose += len(dark) * length
+        rate = self.options.noise_rate_hz * 1e-9
+        om_xyz, efficiency = detector.om_xyz, detector.rel_efficiency
+        viewer = Viewer(
+            model=model,
+            timed=Modules.of(model, om_xyz[bins.om_index], efficiency[bins.om_index]),
+            dark=Modules.of(model, om_xyz[dark], efficiency[dark]),
+            bins=bins.modules,
+            n_row=len(charge),
+            dark_row=len(bins.charge) if has_rows else None,
+        )
+        return viewer, Data(charge, rate * duration + _LEAST_NOISE, rate * loose, uncertainty)
+
+    def fit(self, prepared: PreparedSegments, seed: Seed) -> Fit:
+        """Fit position, time and energies of a track whose direction is that of the pixel.
+
+        Parameters
+        ----------
+        prepared : PreparedSegments
+            From `prepare`.
+        seed : Seed
+            Direction and first guesses; the fit starts from the best of them, of the same places at
+            the times that suit the nearest pulse, and of the centre of the light.
+
+        Returns
+        -------
+        Fit
+            Vertex: where on the track the light comes from on average, within the instrumented
+            volume if the track crosses it.
+        """
+        from skymap_scanner.event.coordinates import direction_vector
+        from skymap_scanner.recos.likelihood.segments import place_segments
+
+        direction = direction_vector(seed.zenith, seed.azimuth)
+        spacing, effort = self.effort(seed.nside)
+        line = place_segments(
+            prepared.hit_xyz,
+            prepared.reference,
+            direction,
+            spacing=spacing,
+            boundary=self.boundary,
+        )
+        outcome = prepared.fits.fit(line, _starts(prepared, seed, line), effort)
+        if not (math.isfinite(outcome.nll) and np.isfinite(outcome.at).all()):
+            return Fit.failed("the likelihood is not finite at any first guess")
+        return _as_fit(outcome, prepared.volume)
+
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them from numba's cache, and load the light model."""
+        from skymap_scanner.event import PulseSeries, built_in_detector
+        from skymap_scanner.pixels import Seed
+
+        detector = built_in_detector()
+        rows = detector.indices_of([20, 20, 20, 28], [20, 21, 22, 21])
+        pulses = PulseSeries.from_columns(
+            rows, [0.0, 57.0, 114.0, 400.0], np.ones(4), flags=np.ones(4)
+        )
+        every = np.ones(detector.n_om, dtype=np.bool_)
+        clean = CleanEvent(pulses, (-500.0, 5000.0), {}, every, every)
+        prepared = self._gathered(detector, pulses, clean, pulses)
+        x, y, z = detector.om_xyz[rows[0]].tolist()
+        for nside in (8, 512):
+            self.fit(prepared, Seed(nside, 0, 0.1, 0.0, (x + 20.0, y, z), 0.0, math.nan))
+
+
+def parse_modules(text: str) -> list[tuple[int, int]]:
+    """Read a list of modules such as ``12-34,5-60`` (string-om).
+
+    Raises
+    ------
+    UsageError
+        When it is written otherwise.
+    """
+    modules = []
+    for part in text.split(",") if text.strip() else []:
+        match = _MODULE.fullmatch(part)
+        if match is None:
+            raise UsageError(
+                "not a list of modules", place=PLACE, found=repr(part), wanted="string-om, as 12-34"
+            )
+        modules.append((int(match[1]), int(match[2])))
+    return modules
+
+
+def _starts(prepared: PreparedSegments, seed: Seed, line: SegmentedLine) -> list[FloatArray]:
+    """Return the tracks to start from."""
+    from skymap_scanner.event.vertex import refine_time
+
+    guesses = [(np.array(seed.vertex), seed.vertex_time)]
+    if seed.fallback is not None:
+        guesses.append((np.array(seed.fallback.vertex), seed.fallback.vertex_time))
+    places = np.array([prepared.reference, *(vertex for vertex, _ in guesses)])
+    times = refine_time(
+        prepared.pulses,
+        prepared.detector,
+        direction=np.broadcast_to(line.direction, places.shape),
+        vertex=places,
+        vertex_time=np.full(len(places), seed.vertex_time),
+    )
+    starts = [line.through(vertex, time) for vertex, time in guesses]
+    starts += [line.through(place, float(time)) for place, time in zip(places, times, strict=True)]
+    return [start for k, start in enumerate(starts) if not _is_among(start, starts[:k])]
+
+
+def _is_among(start: FloatArray, others: list[FloatArray]) -> bool:
+    """Tell whether a track is one of others, to a micrometre."""
+    return any(np.allclose(start, other, rtol=0.0, atol=1e-6) for other in others)
+
+
+def _as_fit(outcome: Outcome, volume: Prism) -> Fit:
+    """Return what other parts of the program want to know of an outcome."""
+    along, energy = outcome.line.along, outcome.energy
+    foot, _ = outcome.line.point(outcome.at, 0.0)
+    crossing = volume.crossing(foot, outcome.line.direction)
+    total, inside = 0.0, 0.0
+    counted = energy
+    if crossing is not None:
+        is_inside = (along >= crossing[0] - _MARGIN) & (along <= crossing[1] + _MARGIN)
+        total, inside = float(energy.sum()), float(energy[is_inside].sum())
+        counted = np.where(is_inside, energy, 0.0)
+    centre = float(counted @ along / counted.sum()) if counted.sum() > 0.0 else 0.0
+    vertex, vertex_time = outcome.line.point(outcome.at, centre)
+    return Fit(
+        status=FitStatus.OK,
+        reason="",
+        nll=outcome.nll,
+        vertex=(float(vertex[0]), float(vertex[1]), float(vertex[2])),
+        vertex_time=vertex_time,
+        energy=total,
+        energy_in=inside,
+        energy_total=total,
+        n_evaluations=outcome.n_evaluations,
+    )
