@@ -76,4 +76,4 @@ def profiled_step(
     largest = float(np.abs(step).max(initial=0.0))
     if not np.isfinite(largest):
         return np.zeros_like(gradient)
-    return np.asarray(step * min(1.0, longest / largest)) if largest > 0.0 else step
+    return np.asarray(step * min(1.0, longest / max(largest, longest * 1e-300)))

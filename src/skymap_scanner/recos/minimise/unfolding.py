@@ -99,9 +99,7 @@ def energy_nll(problem: Problem, energy: FloatArray, mu: FloatArray) -> float:
         Infinite where a bin with charge has no expectation.
     """
     variance = problem.uncertainty.relative**2
-    nll = 0.0
-    for j in range(energy.size):
-        nll += problem.column[j] * energy[j]
+    nll: float = np.sum(problem.column * energy)
     for i in range(mu.size):
         if variance > 0.0:
             alpha = 1.0 / variance + problem.uncertainty.extra
@@ -110,7 +108,7 @@ def energy_nll(problem: Problem, energy: FloatArray, mu: FloatArray) -> float:
             nll += mu[i]
         if problem.charge[i] > 0.0:
             nll -= problem.charge[i] * np.log(mu[i])
-    return float(nll)
+    return nll
 
 
 @kernel
