@@ -10,6 +10,9 @@ from skymap_scanner.exceptions import EventError, InputError, PluginError, Usage
 from skymap_scanner.i3 import PulseMap, read_message, write_message
 from skymap_scanner.pixels import Guess
 from skymap_scanner.recos.dummy import Dummy
+from skymap_scanner.result import levels
+from skymap_scanner.result.calibrated_levels import CalibratedLevels, LevelEstimate
+from skymap_scanner.result.levels import CLASSIC, WILKS
 from skymap_scanner.server.tasks import TaskMaker
 
 if TYPE_CHECKING:
@@ -32,6 +35,31 @@ def test_plan_says_all_about_the_scan(make_plan: MakePlan, tmp_path: Path) -> No
     assert plan.pointing is None
     assert plan.folders.output == tmp_path / "out"
     assert plan.folders.cache.parent == tmp_path / "cache" / plan.event.name
+
+
+def test_the_rule_of_regions_is_chosen_before_the_scan(make_plan: MakePlan) -> None:
+    assert make_plan(reco_algo="splinempe", level_rule="wilks").level_rule is WILKS
+    assert make_plan(reco_algo="dummy", level_rule="classic").level_rule is CLASSIC
+    with pytest.raises(UsageError, match="no calibrated levels for this scan"):
+        make_plan(reco_algo="dummy", level_rule="calibrated")
+
+
+def test_levels_for_other_options_are_not_used_and_that_is_said(
+    make_plan: MakePlan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = make_plan(reco_algo="splinempe").reco.describe_options()
+    estimates = (LevelEstimate(0.5, 2.0, 1.9, 2.1), LevelEstimate(0.9, 8.0, 7.5, 8.5))
+    entry = CalibratedLevels(
+        "splinempe", options, "varied-ice", "track", None, estimates, 400, 0, "2030-01-31",
+        "a test", "light", {}, "0" * 16,
+    )  # fmt: skip
+    monkeypatch.setattr(levels, "shipped_levels", lambda: (entry,))
+    assert make_plan(reco_algo="splinempe").level_rule.ts_level(0.9) == 8.0
+    assert caplog.records == []
+    other = make_plan(reco_algo="splinempe", reco_options={"variations": "point"})
+    assert other.level_rule.name == "hpd"
+    assert "variations=classic, not point" in other.level_rule.note
+    assert other.level_rule.note in caplog.text
 
 
 def test_settings_of_the_reco_have_a_cache_of_their_own(make_plan: MakePlan) -> None:
