@@ -380,19 +380,16 @@ def from_nsides_dict(
         Whether the scan has ended.
     event_metadata : EventMetadata
         The event.
-    reco_algo, reco_options, software : optional
-        What made the map, recorded in the headers of files.
-    level_rule : LevelRule, optional
-        How credible regions are made of it; recorded, too.
+    reco_algo, reco_options, software, level_rule : optional
+        What made the map and how regions are made of it, recorded in the headers of files.
 
     Returns
     -------
     SkyScanResult
         Shares nothing with `nsides_dict`.
     """
-    options = dict(reco_options or {})
-    header = ScanHeader(event_metadata, is_complete, reco_algo, options, software, level_rule)
-    return SkyScanResult(nsides_dict, header)
+    made = (reco_algo, dict(reco_options or {}), software, level_rule)
+    return SkyScanResult(nsides_dict, ScanHeader(event_metadata, is_complete, *made))
 
 
 def _frozen(array: NDArray[np.void]) -> NDArray[np.void]:
