@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -132,8 +133,7 @@ def clean_stray_pulses(series: PulseSeries, residual: float = LATE_RESIDUAL) -> 
 
 def _modules(series: PulseSeries) -> Iterator[tuple[int, slice]]:
     """Yield the row of each hit module in the detector, and where its pulses are."""
-    starts = series.dom_starts()
-    for start, stop in zip(starts, [*starts[1:], len(series)], strict=True):
+    for start, stop in pairwise([*series.dom_starts(), len(series)]):
         yield int(series.om_index[start]), slice(int(start), int(stop))
 
 

@@ -12,6 +12,7 @@ expectation there is added up over all bins (:mod:`skymap_scanner.recos.likeliho
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -135,10 +136,9 @@ def bin_pulses(
     Bins
         Modules in ascending order.
     """
-    starts = series.dom_starts()
     pulses = {
         int(series.om_index[a]): slice(int(a), int(b))
-        for a, b in zip(starts, [*starts[1:], len(series)], strict=True)
+        for a, b in pairwise([*series.dom_starts(), len(series)])
     }
     modules = sorted({*pulses, *(om for om, spans in dead.items() if spans)})
     first_edge, all_edges, all_rows = [0], [], []
