@@ -234,8 +234,9 @@ class SegmentedReco(RecoInterface):
         Returns
         -------
         Fit
-            Vertex: where on the track the light comes from on average, within the instrumented
-            volume if the track crosses it.
+            Vertex: where on the track the detected light comes from on average, in the instrumented
+            volume if the track crosses it. Far sources that only a stray pulse speaks for may have
+            absurd energies, but little light.
         """
         from skymap_scanner.event.coordinates import direction_vector
         from skymap_scanner.recos.likelihood.segments import place_segments
@@ -322,11 +323,11 @@ def _as_fit(outcome: Outcome, volume: Prism) -> Fit:
     foot, _ = outcome.line.point(outcome.at, 0.0)
     crossing = volume.crossing(foot, outcome.line.direction)
     total, inside = 0.0, 0.0
-    counted = energy
+    counted = outcome.light
     if crossing is not None:
         is_inside = (along >= crossing[0] - _MARGIN) & (along <= crossing[1] + _MARGIN)
         total, inside = float(energy.sum()), float(energy[is_inside].sum())
-        counted = np.where(is_inside, energy, 0.0)
+        counted = np.where(is_inside, outcome.light, 0.0)
     centre = float(counted @ along / counted.sum()) if counted.sum() > 0.0 else 0.0
     vertex, vertex_time = outcome.line.point(outcome.at, centre)
     return Fit(

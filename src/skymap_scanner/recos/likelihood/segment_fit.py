@@ -117,6 +117,8 @@ class Outcome:
         The track, see `SegmentedLine` [m].
     energy : ndarray, shape (n_source,)
         Unfolded energies [GeV].
+    light : ndarray, shape (n_source,)
+        Expected charge of each source in the bins that have rows [PE].
     mu : ndarray, shape (n_row,)
         Expected charge of the bins [PE].
     nll : float
@@ -132,6 +134,7 @@ class Outcome:
     line: SegmentedLine
     at: FloatArray
     energy: FloatArray
+    light: FloatArray
     mu: FloatArray
     nll: float
     n_evaluations: int
@@ -215,6 +218,7 @@ class SegmentFit:
             line=line,
             at=walk.point.at,
             energy=walk.point.energy,
+            light=walk.point.energy * walk.point.response.sum(axis=1),
             mu=walk.point.mu,
             nll=walk.point.nll + self._constant,
             n_evaluations=walk.n_evaluations,

@@ -119,7 +119,7 @@ def _slope(problem: Problem, i: int, mu: float) -> float:
     if variance > 0.0:
         above = variance * (problem.charge[i] + problem.uncertainty.extra) + 1.0
         weight = above / (1.0 + variance * mu)
-    return weight - problem.charge[i] / mu
+    return float(weight - problem.charge[i] / mu)
 
 
 @kernel
