@@ -48,6 +48,9 @@ _FLOOR: Final = 1e-4
 #: Charge beyond this many times its expectation does not make the curvature larger: the logarithm
 #: is that steep only near the present, too small expectation.
 _SURPRISE: Final = 10.0
+#: Sources of which the modules would see less are left out [PE/GeV]: to give one photo-electron they
+#: would need more than 10 PeV, more than any event had; a noise pulse would speak for as much.
+_FAINTEST: Final = 1e-7
 #: Rounds of the unfolding at most.
 _ROUNDS: Final = 60
 
@@ -267,12 +270,14 @@ class SegmentFit:
         data = self._data
         seen = self._viewer.see(line, at, sight)
         response, column = self._viewer.fill(seen, line, at)
+        total = column + response.sum(axis=1)
+        is_seen = total > _FAINTEST
+        response[~is_seen] = 0.0
         if energy is None:
-            total = column.sum() + response.sum()
-            scale = data.charge.sum() / total if total > 0.0 else 0.0
-            energy = np.full(len(column), scale)
+            energy = np.full(len(column), data.charge.sum() / max(total.sum(), _FAINTEST))
         else:
             energy = np.maximum(energy, _FLOOR * energy.max())
+        energy[~is_seen] = 0.0
         mu = np.empty(len(data.charge))
         problem = Problem(response, column, data.charge, data.noise, data.uncertainty)
         nll, _ = unfold(problem, energy, mu, effort.energy_tolerance, _ROUNDS)

@@ -263,8 +263,13 @@ def unfold(
         n_rounds += 1
         before = nll
         if n_rounds <= _SWEPT_ROUNDS:
-            _sweep(problem, energy, mu)
-            nll = energy_nll(problem, energy, mu)
+            swept, swept_mu = energy.copy(), mu.copy()
+            _sweep(problem, swept, swept_mu)
+            value = energy_nll(problem, swept, swept_mu)
+            if value <= nll:  # not so where energies far too high were cut to zero
+                energy[:] = swept
+                mu[:] = swept_mu
+                nll = value
         nll = _newton(problem, energy, mu, nll)
         if before - nll < tolerance:
             break
