@@ -27,6 +27,8 @@ FEW = [
     "--time-epochs=1",
     "--reference-sources=2",
     "--reference-photons=4000",
+    "--tracks=4096",
+    "--track-epochs=1",
 ]
 
 
@@ -61,6 +63,8 @@ def test_defaults_are_those_of_the_function() -> None:
         seed=options.seed,
         charge_epochs=options.charge_epochs,
         time_epochs=options.time_epochs,
+        n_tracks=options.tracks,
+        track_epochs=options.track_epochs,
         n_reference=options.reference_sources,
         reference_photons=options.reference_photons,
         n_threads=options.threads,

@@ -1,8 +1,9 @@
 """Make a light model from the optical properties of the ice.
 
-Simulates photons, trains two small networks on them, compares with an independent simulation, and
-writes the weights with their card. Needs torch (pip install 'skymap-scanner[train]'). A run that
-was stopped goes on where it was when it is started again with the same work folder.
+Simulates photons, trains two small networks on them and a third one on the light along tracks,
+compares with independent simulations, and writes the weights with their card. Needs torch
+(pip install 'skymap-scanner[train]'). A run that was stopped goes on where it was when it is
+started again with the same work folder.
 """
 
 from __future__ import annotations
@@ -38,12 +39,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where stages keep what they have, about 90 kB per source (required)",
     )
+    parser.add_argument(
+        "--tracks-for",
+        metavar="MODEL",
+        help="train the network of tracks alone, for the light of this model: a name, or a file "
+        "*.npz (default: make all networks)",
+    )
     parser.add_argument("--ice", default="spice_bfr-v2", help="ice model (default: %(default)s)")
     numbers: tuple[tuple[str, type, int | float, str], ...] = (
         ("--sources", int, 8192, "sources of light to train on"),
         ("--photons", int, 5_000, "photons per source"),
         ("--charge-epochs", float, 10.0, "passes over the recorded light for the charge"),
         ("--time-epochs", float, 4.0, "passes over the recorded light for the times"),
+        ("--tracks", int, 327_680, "pairs of track and module to train on"),
+        ("--track-epochs", float, 60.0, "passes over them"),
         ("--reference-sources", int, 48, "sources of the independent simulation"),
         ("--reference-photons", int, 400_000, "photons per source of the independent simulation"),
         ("--seed", int, 1, "seed of all chance"),
@@ -66,7 +75,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def make(arguments: argparse.Namespace) -> int:
     """Make a model and return the exit code."""
     from skymap_scanner.exceptions import UsageError
-    from skymap_scanner.light.making import MakeSettings, make_light_model
+    from skymap_scanner.light.making import MakeSettings, add_track_network, make_light_model
+    from skymap_scanner.light.model import LightModel
     from skymap_scanner.server.folders import check_output_file
 
     if arguments.output.suffix != ".npz":
@@ -84,18 +94,35 @@ def make(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         charge_epochs=arguments.charge_epochs,
         time_epochs=arguments.time_epochs,
+        n_tracks=arguments.tracks,
+        track_epochs=arguments.track_epochs,
         n_reference=arguments.reference_sources,
         reference_photons=arguments.reference_photons,
         n_threads=arguments.threads,
     )
-    card = make_light_model(arguments.work_dir, arguments.output, settings, ProgressLine())
+    where = arguments.work_dir, arguments.output
+    if arguments.tracks_for is None:
+        card = make_light_model(*where, settings, ProgressLine())
+    else:
+        model = LightModel.load(arguments.tracks_for)
+        card = add_track_network(*where, model, settings, ProgressLine())
     if arguments.json:
         print(json.dumps(card, allow_nan=False))
     else:
         print(f"{arguments.output}: light in {card['ice']}")
-        for line in agreement_lines(card["validation"]):
+        for line in agreement_lines(card["validation"]) + track_lines(card["track"]):
             print(line)
     return 0
+
+
+def track_lines(track: dict[str, Any]) -> list[str]:
+    """Return how well the network of tracks agrees with sums along them, as lines of a table."""
+    lines = [f"{'r [m]':>9} {'ice':>6} {'pairs':>7} {'KS of tracks: median, 90 %':>28}"]
+    return lines + [
+        f"{row['r_low']:>4.0f}-{row['r_high']:<4.0f} {'dust' if row['is_dust'] else 'clean':>6} "
+        f"{row['n_pairs']:>7} {row['median']:>21.3f}, {row['upper']:.3f}"
+        for row in track["agreement"]
+    ]
 
 
 def agreement_lines(validation: dict[str, Any]) -> list[str]:

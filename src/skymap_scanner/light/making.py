@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -30,9 +30,10 @@ from skymap_scanner.light.production import (
     produce,
 )
 from skymap_scanner.light.reference import simulate_reference
+from skymap_scanner.light.track_validation import compare_tracks
 from skymap_scanner.light.validation import compare, flow_ratio
 from skymap_scanner.light.weights import VERSION, Weights, write_weights
-from skymap_scanner.light.work_folder import read_stage
+from skymap_scanner.light.work_folder import make_folder, read_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from skymap_scanner.light.training import Fit
 
-__all__ = ["MakeSettings", "Report", "make_light_model"]
+__all__ = ["MakeSettings", "Report", "add_track_network", "make_light_model"]
 
 #: Seed of the reference's places; those of the production come from other sequences.
 _REFERENCE_SEED: Final = 999
@@ -73,6 +74,10 @@ class MakeSettings:
         Seed of simulation and training.
     charge_epochs, time_epochs : float
         Passes over the recorded light.
+    n_tracks : int
+        Pairs of a track and a module to train the network of tracks on.
+    track_epochs : float
+        Passes over them.
     n_reference, reference_photons : int
         Sources to validate with, and photons per source.
     n_threads : int, optional
@@ -85,6 +90,8 @@ class MakeSettings:
     seed: int = 1
     charge_epochs: float = 10.0
     time_epochs: float = 4.0
+    n_tracks: int = 327_680
+    track_epochs: float = 60.0
     n_reference: int = 48
     reference_photons: int = 400_000
     n_threads: int | None = None
@@ -139,14 +146,9 @@ def make_light_model(
     UsageError
         When torch is missing, or the work folder holds another production.
     """
-    try:
-        from skymap_scanner.light.training import Fit, train_charge, train_times
-    except ImportError as error:
-        raise UsageError(
-            "training needs torch",
-            found=str(error),
-            wanted="pip install 'skymap-scanner[train]'",
-        ) from error
+    _need_torch()
+    from skymap_scanner.light.training import Fit, train_charge, train_times
+
     ice = IceModel.load(settings.ice)
     production = ProductionSettings(
         ice=settings.ice, n_photons=settings.n_photons, seed=settings.seed
@@ -199,7 +201,75 @@ def make_light_model(
     }
     model = LightModel(Weights(card, emission, charge, time))
     card["validation"] = _validate(work_folder, model, settings, report)
-    write_weights(output, model.weights)
+    return _write_with_tracks(work_folder, output, model, settings, report)
+
+
+def add_track_network(
+    work_folder: Path, output: Path, model: LightModel, settings: MakeSettings, report: Report
+) -> dict[str, Any]:
+    """Train the network of tracks of a model that is there, and write both.
+
+    Parameters
+    ----------
+    work_folder : Path
+        Where the network is kept.
+    output : Path
+        File to write; the networks of a cascade's light and its digest stay what they are.
+    model : LightModel
+        Light of cascades.
+    settings : MakeSettings
+        What to do: seed, number of tracks and of passes over them.
+    report : Report
+        Told about progress.
+
+    Returns
+    -------
+    dict
+        The model's card.
+
+    Raises
+    ------
+    UsageError
+        When torch is missing.
+    """
+    _need_torch()
+    return _write_with_tracks(work_folder, output, model, settings, report)
+
+
+def _need_torch() -> None:
+    """Raise `UsageError` when there is no torch."""
+    try:
+        import skymap_scanner.light.training  # noqa: F401  # what it needs is all that matters
+    except ImportError as error:
+        raise UsageError(
+            "training needs torch",
+            found=str(error),
+            wanted="pip install 'skymap-scanner[train]'",
+        ) from error
+
+
+def _write_with_tracks(
+    folder: Path, output: Path, model: LightModel, settings: MakeSettings, report: Report
+) -> dict[str, Any]:
+    """Train the network of tracks, write the model with it, and return the new card."""
+    from skymap_scanner.light.track_training import train_track
+    from skymap_scanner.light.training import Fit
+
+    fit = Fit(n_epochs=settings.track_epochs, batch=4096, rate=1e-2, clip=5.0, seed=settings.seed)
+    made_of = {"light": model.label, "n_tracks": settings.n_tracks}
+    track = _stage(
+        folder, "track", made_of, fit, lambda: train_track(model, fit, settings.n_tracks, report)
+    )
+    card = model.card | {
+        "track": made_of
+        | {
+            "made": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+            "version": skymap_scanner.__version__,
+            "training": asdict(fit),
+            "agreement": [asdict(row) for row in compare_tracks(model, track)],
+        }
+    }
+    write_weights(output, replace(model.weights, card=card, track=track))
     return card
 
 
@@ -211,6 +281,7 @@ def _stage(
     folder: Path, name: str, made_of: dict[str, Any], fit: Fit, train: Callable[[], Layers]
 ) -> Layers:
     """Return a network, trained now or by an earlier run with the same settings."""
+    make_folder(folder)
     path = folder / f"{name}.npz"
     key = json.dumps({"made_of": made_of, "fit": asdict(fit), "version": VERSION}, sort_keys=True)
     if path.exists():

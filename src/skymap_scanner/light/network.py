@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-__all__ = ["Layers", "log_fluence", "mixtures"]
+__all__ = ["Layers", "log_fluence", "mixtures", "mixtures_of_parts"]
 
 #: Pairs per matrix product: big enough for the library, small enough for the cache.
 _BLOCK: Final = 512
@@ -142,6 +142,40 @@ def log_fluence(
 
 
 @fast_kernel
+def mixtures_of_parts(
+    pairs: Pairs,
+    tables: PairTables,
+    layers: Layers,
+    parts: tuple[Float32Array, Float32Array],
+    result: Float32Array,
+) -> None:
+    """Raw outputs of the network of the time, when what the ends add to its first layer is known.
+
+    Parameters
+    ----------
+    pairs, tables, layers
+        As `mixtures` takes them.
+    parts : (ndarray, ndarray) of float32, shape (n_source, n_hidden), (n_om, n_hidden)
+        What sources (with the bias) and modules alone add to the first layer.
+    result : ndarray of float32, shape (n_pair, 3 n_component)
+        Written.
+    """
+    n_hidden = layers.hidden.shape[0]
+    inputs = np.empty(N_PAIR_INPUTS * _BLOCK, np.float32)
+    one, two = np.empty((_BLOCK, n_hidden), np.float32), np.empty((_BLOCK, n_hidden), np.float32)
+    falling = np.empty(_BLOCK, np.float32)
+    for first in range(0, result.shape[0], _BLOCK):
+        n = min(_BLOCK, result.shape[0] - first)
+        block = inputs[: N_PAIR_INPUTS * n].reshape((N_PAIR_INPUTS, n))
+        work = (block, one[:n], two[:n], falling[:n])
+        _hidden(first, pairs, tables, layers, parts, work)
+        np.dot(two[:n], layers.last, result[first : first + n])
+        for row in range(n):
+            for k in range(result.shape[1]):
+                result[first + row, k] += layers.last_bias[k]
+
+
+@fast_kernel
 def mixtures(
     pairs: Pairs,
     tables: PairTables,
@@ -159,17 +193,5 @@ def mixtures(
     result : ndarray of float32, shape (n_pair, 3 n_component)
         Written.
     """
-    n_hidden = layers.hidden.shape[0]
     parts = (np.dot(source_in, layers.source) + layers.bias, np.dot(om_in, layers.om))
-    inputs = np.empty(N_PAIR_INPUTS * _BLOCK, np.float32)
-    one, two = np.empty((_BLOCK, n_hidden), np.float32), np.empty((_BLOCK, n_hidden), np.float32)
-    falling = np.empty(_BLOCK, np.float32)
-    for first in range(0, result.shape[0], _BLOCK):
-        n = min(_BLOCK, result.shape[0] - first)
-        block = inputs[: N_PAIR_INPUTS * n].reshape((N_PAIR_INPUTS, n))
-        work = (block, one[:n], two[:n], falling[:n])
-        _hidden(first, pairs, tables, layers, parts, work)
-        np.dot(two[:n], layers.last, result[first : first + n])
-        for row in range(n):
-            for k in range(result.shape[1]):
-                result[first + row, k] += layers.last_bias[k]
+    mixtures_of_parts(pairs, tables, layers, parts, result)

@@ -57,7 +57,15 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-__all__ = ["Fit", "train_charge", "train_times"]
+__all__ = [
+    "Fit",
+    "batches",
+    "descend",
+    "n_steps",
+    "times_network",
+    "train_charge",
+    "train_times",
+]
 
 #: A cell counts at most as this many scores.
 _MAX_COUNTS: Final = 40.0
@@ -182,32 +190,32 @@ def _standardise(light: Lightfall, rng: np.random.Generator) -> tuple[torch.Tens
     return wide.mean(0), wide.std(0).clamp_min(1e-3)
 
 
-def _n_steps(n: int, fit: Fit) -> int:
+def n_steps(n: int, fit: Fit) -> int:
     """Return the number of steps in which `n` cells or records are gone through."""
-    n_steps = int(fit.n_epochs * n / fit.batch)
-    if n_steps == 0:
+    steps = int(fit.n_epochs * n / fit.batch)
+    if steps == 0:
         raise UsageError(
             "too few passes over the recorded light to train a network",
             found=f"{fit.n_epochs:g} passes over {n}",
             wanted=f"at least one batch of {fit.batch}",
         )
-    return n_steps
+    return steps
 
 
-def _batches(n: int, fit: Fit, rng: np.random.Generator) -> Iterator[IntArray]:
+def batches(n: int, fit: Fit, rng: np.random.Generator) -> Iterator[IntArray]:
     """Yield random batches of indices below `n`, each once per epoch."""
     order, place = rng.permutation(n), 0
-    for _ in range(_n_steps(n, fit)):
+    for _ in range(n_steps(n, fit)):
         if place + fit.batch > n:
             order, place = rng.permutation(n), 0
         yield order[place : place + fit.batch]
         place += fit.batch
 
 
-def _descend(
+def descend(
     network: _Network,
     fit: Fit,
-    n_steps: int,
+    end: int,
     losses: Iterator[torch.Tensor],
     report: Callable[[int, int, float], None] | None,
 ) -> None:
@@ -220,7 +228,7 @@ def _descend(
     optimiser = SOAP(trained, lr=fit.rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
-        lambda step: min(1.0, (step + 1) / 200) * 0.5 * (1.0 + np.cos(np.pi * step / n_steps)),
+        lambda step: min(1.0, (step + 1) / 200) * 0.5 * (1.0 + np.cos(np.pi * step / end)),
     )
     running = 0.0
     for step, loss in enumerate(losses):
@@ -230,8 +238,8 @@ def _descend(
         optimiser.step()
         schedule.step()
         running = 0.99 * running + 0.01 * float(loss.detach()) if step else float(loss.detach())
-        if report is not None and (step % 100 == 99 or step == n_steps - 1):
-            report(step + 1, n_steps, running)
+        if report is not None and (step % 100 == 99 or step == end - 1):
+            report(step + 1, end, running)
 
 
 def train_charge(
@@ -260,7 +268,7 @@ def train_charge(
     _start_from_line(network, light, rng)
 
     def losses() -> Iterator[torch.Tensor]:
-        for slot in _batches(light.record.size, fit, rng):
+        for slot in batches(light.record.size, fit, rng):
             source, cell = slot // N_CELLS, slot % N_CELLS
             score = light.score[source, cell // (N_AZIMUTH * N_COS)]
             exposure = torch.from_numpy(
@@ -288,7 +296,7 @@ def train_charge(
                 counts = counts / (1.0 + at_hit / _MAX_COUNTS)
             yield ((weight * expected).sum() - (counts * log_light[n:]).sum()) / n
 
-    _descend(network, fit, _n_steps(light.record.size, fit), losses(), report)
+    descend(network, fit, n_steps(light.record.size, fit), losses(), report)
     return network.layers()
 
 
@@ -319,6 +327,16 @@ def _start_from_line(network: _Network, light: Lightfall, rng: np.random.Generat
         network.last.bias[0] = line[-1] + (line[:-1] * network.mean).sum()
 
 
+def times_network(mean: torch.Tensor, width: torch.Tensor, n_hidden: int) -> _Network:
+    """Return an untrained network of mixtures, for inputs of this mean and width."""
+    network = _Network(mean, width, n_hidden, 3 * N_COMPONENTS)
+    network.skip.weight.requires_grad_(False)
+    with torch.no_grad():
+        network.last.weight *= 0.3
+        network.last.bias.copy_(torch.tensor([0.0] * 4 + [2.0, 3.5, 5.0, 6.0] + [-0.7] * 4))
+    return network
+
+
 def train_times(
     light: Lightfall,
     fit: Fit,
@@ -342,14 +360,10 @@ def train_times(
     rng = np.random.default_rng(fit.seed)
     torch.manual_seed(fit.seed)
     line = _line(light, rng).astype(np.float32)
-    network = _Network(*_standardise(light, rng), fit.n_hidden, 3 * N_COMPONENTS)
-    network.skip.weight.requires_grad_(False)
-    with torch.no_grad():
-        network.last.weight *= 0.3
-        network.last.bias.copy_(torch.tensor([0.0] * 4 + [2.0, 3.5, 5.0, 6.0] + [-0.7] * 4))
+    network = times_network(*_standardise(light, rng), fit.n_hidden)
 
     def losses() -> Iterator[torch.Tensor]:
-        for record in _batches(light.total.size, fit, rng):
+        for record in batches(light.total.size, fit, rng):
             slot = light.slot[record]
             source = slot // N_CELLS
             there = light.xyz[source] + light.place[record]
@@ -360,7 +374,7 @@ def train_times(
             nll = _mixture_nll(network(torch.from_numpy(inputs))[0], torch.from_numpy(u))
             yield (torch.from_numpy(weight) * nll).mean()
 
-    _descend(network, fit, _n_steps(light.total.size, fit), losses(), report)
+    descend(network, fit, n_steps(light.total.size, fit), losses(), report)
     return network.layers()
 
 

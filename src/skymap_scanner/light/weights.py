@@ -1,7 +1,7 @@
 """Files of trained light models: arrays of weights and a card that says how they were made.
 
 A file is a numpy archive with ``version``, ``card`` (JSON text), the table of the source's
-emission, and the arrays of both networks. Nothing in it is ever unpickled.
+emission, and the arrays of the networks. Nothing in it is ever unpickled.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = ["VERSION", "Weights", "read_weights", "write_weights"]
 #: Version of the file format and of what the networks' inputs mean.
 VERSION: Final = 3
 _EMISSION: Final = "emission"
+_TRACK: Final = "track"
 #: Shape of that table.
 _EMISSION_SHAPE: Final = (2049, 3)
 
@@ -47,17 +48,25 @@ class Weights:
     emission : ndarray of float32, shape (n_cosine, 3)
         Table of `angles.emission_table`.
     charge, time : Layers
-        The two networks.
+        The two networks of a cascade.
+    track : Layers, optional
+        The network of the times of a track's light (`track_light`); None in files of older
+        programs, and while it is made.
     """
 
     card: dict[str, Any]
     emission: NDArray[np.float32]
     charge: Layers
     time: Layers
+    track: Layers | None = None
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits that change with any number."""
+        """Eight hexadecimal digits that change with any number of a cascade's light.
+
+        The network of the track is made of that light, and is left out: events that are simulated
+        with the same cascades bear the same name.
+        """
         digest = hashlib.sha256()
         for array in (self.emission, *self.charge, *self.time):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -67,8 +76,10 @@ class Weights:
 def write_weights(path: Path, weights: Weights) -> None:
     """Write a file, whole or not at all."""
     arrays: dict[str, NDArray[Any]] = {_EMISSION: weights.emission}
-    for name, layers in (("charge", weights.charge), ("time", weights.time)):
-        arrays |= {f"{name}_{field}": getattr(layers, field) for field in Layers._fields}
+    for name in ("charge", "time", _TRACK):
+        layers = getattr(weights, name)
+        if layers is not None:
+            arrays |= {f"{name}_{field}": getattr(layers, field) for field in Layers._fields}
     buffer = io.BytesIO()
     arrays |= {"version": np.array(VERSION), "card": np.array(json.dumps(weights.card))}
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # names are ours
@@ -108,6 +119,8 @@ def read_weights(path: Path) -> Weights:
         emission = _checked(contents, _EMISSION, path)
         charge = _layers(contents, "charge", path)
         time = _layers(contents, "time", path)
+        has_track = any(name.startswith(f"{_TRACK}_") for name in contents)
+        track = _layers(contents, _TRACK, path) if has_track else None
         ice = card["ice"]
     except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise FormatError(
@@ -119,6 +132,8 @@ def read_weights(path: Path) -> Weights:
         )
     _check_shapes(charge, 1, path)
     _check_shapes(time, 3 * N_COMPONENTS, path)
+    if track is not None:
+        _check_shapes(track, 3 * N_COMPONENTS, path)
     if emission.shape != _EMISSION_SHAPE:
         raise FormatError(
             "emission of another shape",
@@ -126,7 +141,7 @@ def read_weights(path: Path) -> Weights:
             found=str(emission.shape),
             wanted=str(_EMISSION_SHAPE),
         )
-    return Weights(card, emission, charge, time)
+    return Weights(card, emission, charge, time, track)
 
 
 def _checked(contents: dict[str, NDArray[Any]], name: str, path: Path) -> NDArray[np.float32]:

@@ -15,7 +15,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["claim", "read_stage"]
+__all__ = ["claim", "make_folder", "read_stage"]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder unless it is there.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            "the work folder cannot be made",
+            place=str(folder),
+            found=error.strerror or str(error),
+            wanted="a folder that you may write to",
+        ) from error
 
 
 def claim(folder: Path, what: str, settings: dict[str, Any]) -> None:
@@ -37,15 +56,7 @@ def claim(folder: Path, what: str, settings: dict[str, Any]) -> None:
     UsageError
         When the folder cannot be made, or holds files of other settings, or files without any.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            "the work folder cannot be made",
-            place=str(folder),
-            found=error.strerror or str(error),
-            wanted="a folder that you may write to",
-        ) from error
+    make_folder(folder)
     path = folder / f"{what}.json"
     if not path.exists():
         if any(folder.glob("*.npz")):
