@@ -103,7 +103,7 @@ def test_a_fit_beside_a_lower_valley_finds_it(
     them are in, before fits looked around.
     """
     event = read_event(Path(__file__).with_suffix("") / "valley_track.json")
-    reco = SplineMPE()
+    reco = SplineMPE({"light": "pandel", "variations": "classic"})
     prepared = reco.prepare(event)
     ra, dec = pixel_centers(512, [ipix])
     zenith, azimuth = equatorial_to_detector(ra, dec, event.mjd)

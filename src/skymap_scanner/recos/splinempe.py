@@ -1,9 +1,11 @@
 r"""Track reconstruction with the multi-photo-electron likelihood of the first pulses.
 
 For the direction of a pixel the position of the track and its time are fitted to the first pulse of
-every hit module, with arrival times from the convoluted Pandel function in layered, tilted ice (the
-reconstruction that the field calls SplineMPE takes them from closed tables instead). Fast, one
-hypothesis: an infinite track with light all along it. It knows nothing of energies.
+every hit module. Arrival times are those of the light model for a track that shines everywhere
+alike (the reconstruction that the field calls SplineMPE takes them from closed tables), or, with
+``light=pandel``, of the convoluted Pandel function in layered, tilted ice. Fast, one hypothesis: an
+infinite track with light all along it. It knows nothing of energies; how far the first of many
+photons is believed depends on the brightness of the event.
 
 References
 ----------
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from skymap_scanner.exceptions import EventError
+from skymap_scanner.exceptions import EventError, UsageError
 from skymap_scanner.pixels import Fit, FitStatus
 from skymap_scanner.recos.interface import RecoInterface
 from skymap_scanner.recos.options import option
@@ -31,31 +33,59 @@ if TYPE_CHECKING:
     from skymap_scanner.event import Event, PulseSeries
     from skymap_scanner.pixels import Seed
     from skymap_scanner.recos.likelihood.mpe import Light
+    from skymap_scanner.recos.likelihood.track_light import TrackLight
     from skymap_scanner.units import FloatArray
 
 __all__ = ["RECO_CLASS", "SplineMPE", "SplineMPEOptions"]
 
 #: Fewer hit modules than this do not fix three parameters.
 _MIN_DOMS = 4
+#: The ice unless another one is wanted; there is a light model of it.
+_MODEL_ICE = "spice_bfr-v2"
 
 
 @dataclass(frozen=True, slots=True)
 class SplineMPEOptions:
     """Settings of splinempe."""
 
+    light: str = option(
+        "model",
+        help="arrival times: network of the light model, or convoluted Pandel function",
+        choices=("model", "pandel"),
+    )
     variations: str = option(
         "classic", help="set of vertex variations", choices=("classic", "point")
     )
-    ice: str = option("spice_bfr-v2", help="ice model", choices=("spice_bfr-v2", "spice_ftp-v3m"))
-    charge_softening: float = option(
-        0.08,
-        help="g in ln n = ln N / (1 + g ln N): a module with charge N counts as n photo-electrons",
+    ice: str = option(
+        _MODEL_ICE,
+        help="ice model; the second one with light=pandel only",
+        choices=("spice_bfr-v2", "spice_ftp-v3m"),
+    )
+    charge_softening: float | None = option(
+        None,
+        help="g in ln n = ln N / (1 + g ln N): a module with charge N counts as n photo-electrons; "
+        "without it 0.08 with light=pandel, else by the brightness of the event",
         minimum=0.0,
         maximum=10.0,
     )
     noise_rate_hz: float = option(
         560.0, help="noise rate of a module", unit="Hz", minimum=1e-3, maximum=1e6
     )
+
+    def __post_init__(self) -> None:
+        if self.light != "model" or self.ice == _MODEL_ICE:
+            return
+        from skymap_scanner.light.model import (
+            LIGHT_MODELS,
+        )  # its kernels are not loaded for nothing
+
+        if self.ice not in LIGHT_MODELS:
+            raise UsageError(
+                "no light model of this ice",
+                place="--reco-option ice",
+                found=self.ice,
+                wanted=f"{' or '.join(LIGHT_MODELS)}, or light=pandel",
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,17 +98,17 @@ class PreparedTrack:
         Hit modules, see `skymap_scanner.recos.likelihood.mpe`.
     reference : ndarray, shape (3,)
         Charge-weighted centre of the hit modules [m].
-    light : Light
-        Ice, constants and table.
+    light : Light or TrackLight
+        Ice, constants and tables.
     """
 
     doms: FloatArray
     reference: FloatArray
-    light: Light
+    light: Light | TrackLight
 
 
 class SplineMPE(RecoInterface):
-    """Infinite track, first pulses, convoluted Pandel function in layered ice."""
+    """Infinite track, first pulses, arrival times of the light model or in closed form."""
 
     name: ClassVar[str] = "splinempe"
     rotate_vertex: ClassVar[bool] = True
@@ -152,32 +182,26 @@ class SplineMPE(RecoInterface):
         PreparedTrack
             Arrays for `fit`.
         """
-        from skymap_scanner.light.ice import IceModel
-        from skymap_scanner.recos.likelihood.mpe import Light
-        from skymap_scanner.recos.likelihood.pandel import load_pandel_table
-        from skymap_scanner.recos.likelihood.track_model import (
-            Noise,
-            PandelConstants,
-            hit_modules,
-            ice_layers,
-        )
+        from skymap_scanner.recos.likelihood.track_model import Noise, hit_modules
 
-        ice = IceModel.load(self.options.ice)
-        layers, layer_grid = ice_layers(ice)
+        light: Light | TrackLight
+        if self.options.light == "pandel":
+            light, tilt_shift, softening = _closed_form(self.options.ice, om_xyz)
+        else:
+            light, tilt_shift, softening = _light_model(self.options.ice, om_xyz, charge)
+        if self.options.charge_softening is not None:
+            softening = self.options.charge_softening
         doms = hit_modules(
             om_xyz,
             first_time,
             charge,
-            tilt_shift=ice.tilt.at(om_xyz),
-            charge_softening=self.options.charge_softening,
+            tilt_shift=tilt_shift,
+            charge_softening=softening,
             noise=Noise(rate=self.options.noise_rate_hz * 1e-9),
         )
         weights = np.maximum(charge, 1.0)
-        return PreparedTrack(
-            doms=doms,
-            reference=np.asarray(weights @ om_xyz / weights.sum()),
-            light=Light(layers, layer_grid, PandelConstants().as_array(), load_pandel_table()),
-        )
+        reference = np.asarray(weights @ om_xyz / weights.sum())
+        return PreparedTrack(doms=doms, reference=reference, light=light)
 
     def fit(self, prepared: PreparedTrack, seed: Seed) -> Fit:
         """Fit position and time of the track whose direction is that of the pixel.
@@ -238,6 +262,36 @@ class SplineMPE(RecoInterface):
         om_xyz = np.array([[0.0, 0.0, 0.0], [0.0, 20.0, 30.0], [10.0, 0.0, 60.0], [5.0, 5.0, 90.0]])
         prepared = self.prepare_arrays(om_xyz, om_xyz[:, 2] / 0.3, np.ones(4))
         self.fit(prepared, Seed(8, 0, math.pi, 0.0, (1.0, 1.0, 0.0), 0.0, math.nan))
+
+
+#: g of the charge with closed-form light (`benchmarks/fit_light_model.py`).
+_PANDEL_SOFTENING = 0.08
+
+
+def _closed_form(ice_name: str, om_xyz: FloatArray) -> tuple[Light, FloatArray, float]:
+    """Return closed-form light, the shift of its layers at the modules [m], and g of the charge."""
+    from skymap_scanner.light.ice import IceModel
+    from skymap_scanner.recos.likelihood.mpe import Light
+    from skymap_scanner.recos.likelihood.pandel import load_pandel_table
+    from skymap_scanner.recos.likelihood.track_model import PandelConstants, ice_layers
+
+    ice = IceModel.load(ice_name)
+    layers, layer_grid = ice_layers(ice)
+    light = Light(layers, layer_grid, PandelConstants().as_array(), load_pandel_table())
+    return light, ice.tilt.at(om_xyz), _PANDEL_SOFTENING
+
+
+def _light_model(
+    name: str, om_xyz: FloatArray, charge: FloatArray
+) -> tuple[TrackLight, FloatArray, float]:
+    """Return the light model for these modules, the shift of its layers, and g of the charge."""
+    from skymap_scanner.light.model import LightModel
+    from skymap_scanner.recos.likelihood.track_light import track_light
+    from skymap_scanner.recos.likelihood.track_model import TrackConstants, brightness
+
+    model, constants, bright = LightModel.load(name), TrackConstants(), brightness(charge)
+    light = track_light(model, om_xyz, constants.jitter(bright))
+    return light, model.ice.tilt.at(om_xyz), constants.charge_softening(bright)
 
 
 def _effort(nside: int) -> tuple[float, int, bool]:

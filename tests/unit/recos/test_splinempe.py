@@ -37,7 +37,9 @@ def _toy_track(seed: int, *, zenith: float = ZENITH, azimuth: float = AZIMUTH) -
     """Draw first photons from the likelihood's own model, for modules within 90 m of a track."""
     rng = np.random.default_rng(seed)
     detector, ice = built_in_detector(), IceModel.load()
-    light: Light = SplineMPE().prepare_arrays(np.zeros((1, 3)), np.zeros(1), np.ones(1)).light
+    closed_form = SplineMPE({"light": "pandel"})
+    light = closed_form.prepare_arrays(np.zeros((1, 3)), np.zeros(1), np.ones(1)).light
+    assert isinstance(light, Light)
     direction = direction_vector(zenith, azimuth)
     relative = detector.om_xyz - VERTEX
     along = relative @ direction
@@ -87,7 +89,13 @@ def _best_of_variations(reco: SplineMPE, event: Event, prepared: Any, zenith: fl
 
 @pytest.fixture(scope="module")
 def reco() -> SplineMPE:
-    return SplineMPE({"charge_softening": "0"})
+    """With the light that the toy tracks are drawn from."""
+    return SplineMPE({"light": "pandel", "charge_softening": "0"})
+
+
+@pytest.fixture(scope="module", params=["pandel", "model"])
+def any_reco(request: pytest.FixtureRequest) -> SplineMPE:
+    return SplineMPE({"light": request.param})
 
 
 @pytest.fixture
@@ -130,11 +138,11 @@ def test_likelihood_has_no_bias_in_direction(
     assert np.std(found) < 0.01
 
 
-def test_wrong_directions_are_worse(reco: SplineMPE, track: Event) -> None:
-    prepared = reco.prepare(track)
-    best = reco.fit(prepared, _seed()).nll
+def test_wrong_directions_are_worse(any_reco: SplineMPE, track: Event) -> None:
+    prepared = any_reco.prepare(track)
+    best = any_reco.fit(prepared, _seed()).nll
     for angle in (0.05, 0.2, 1.0, np.pi):
-        assert reco.fit(prepared, _seed(ZENITH, AZIMUTH + angle)).nll > best + 2
+        assert any_reco.fit(prepared, _seed(ZENITH, AZIMUTH + angle)).nll > best + 2
 
 
 def test_neighbouring_directions_have_neighbouring_values(reco: SplineMPE, track: Event) -> None:
@@ -145,14 +153,14 @@ def test_neighbouring_directions_have_neighbouring_values(reco: SplineMPE, track
 
 def test_same_input_gives_the_same_bits(reco: SplineMPE, track: Event) -> None:
     first = reco.fit(reco.prepare(track), _seed())
-    again = SplineMPE({"charge_softening": "0"})
+    again = SplineMPE({"light": "pandel", "charge_softening": "0"})
     second = again.fit(again.prepare(track), _seed())
     assert first.nll == second.nll
     assert first.vertex == second.vertex
 
 
 def test_several_variations_of_the_best_pixel_agree(track: Event) -> None:
-    reco = SplineMPE()
+    reco = SplineMPE({"light": "pandel", "variations": "classic"})
     prepared = reco.prepare(track)
     nll = np.array([reco.fit(prepared, seed).nll for seed in _variations(reco, track, ZENITH)])
     assert len(nll) == 7
@@ -188,34 +196,34 @@ def test_coarse_pixels_are_ranked_by_nearly_the_same_value(
     ],
 )
 def test_odd_seeds_still_give_a_finite_fit(
-    reco: SplineMPE, track: Event, where: dict[str, Any]
+    any_reco: SplineMPE, track: Event, where: dict[str, Any]
 ) -> None:
-    fit = reco.fit(reco.prepare(track), _seed(**where))
+    fit = any_reco.fit(any_reco.prepare(track), _seed(**where))
     assert fit.is_ok
     assert math.isfinite(fit.vertex_time)
 
 
 def test_hits_on_one_string_can_be_fitted(
-    reco: SplineMPE, make_toy_event: Callable[..., Event]
+    any_reco: SplineMPE, make_toy_event: Callable[..., Event]
 ) -> None:
     detector: Detector = built_in_detector()
     index = [detector.index_of(36, om) for om in range(20, 32)]
     time = 10_000.0 + np.arange(12) * 50.0
     pulses = PulseSeries.from_columns(index, time, np.ones(12), flags=np.ones(12, np.uint8))
-    prepared = reco.prepare(make_toy_event(pulses=pulses))
+    prepared = any_reco.prepare(make_toy_event(pulses=pulses))
     for zenith in (0.0, 1.0, math.pi):
-        assert reco.fit(prepared, _seed(zenith)).is_ok
+        assert any_reco.fit(prepared, _seed(zenith)).is_ok
 
 
-def test_nan_in_a_seed_is_a_failed_fit_with_its_reason(reco: SplineMPE, track: Event) -> None:
-    fit = reco.fit(reco.prepare(track), _seed(vertex_time=math.nan))
+def test_nan_in_a_seed_is_a_failed_fit_with_its_reason(any_reco: SplineMPE, track: Event) -> None:
+    fit = any_reco.fit(any_reco.prepare(track), _seed(vertex_time=math.nan))
     assert not fit.is_ok
     assert fit.nll == math.inf
     assert "first guess" in fit.reason
 
 
 def test_event_without_a_track_says_why(
-    reco: SplineMPE, make_toy_event: Callable[..., Event]
+    any_reco: SplineMPE, make_toy_event: Callable[..., Event]
 ) -> None:
     detector = built_in_detector()
     deep_core = [detector.index_of(string, om) for string in (79, 80, 81) for om in range(20, 40)]
@@ -225,7 +233,7 @@ def test_event_without_a_track_says_why(
     nothing = PulseSeries.from_columns([], [], [])
     for series in (pulses, nothing):
         with pytest.raises(EventError, match="too few hit modules"):
-            reco.prepare(make_toy_event(pulses=series))
+            any_reco.prepare(make_toy_event(pulses=series))
 
 
 def test_compiled_fit_and_python_function_agree(reco: SplineMPE, track: Event) -> None:
@@ -250,7 +258,7 @@ def test_interface_is_what_the_field_expects() -> None:
         assert cls.rotate_vertex
         assert cls.refine_time
         assert cls.add_fallback_position
-        assert cls().get_vertex_variations().shape == (7, 3)
+        assert cls({"variations": "classic"}).get_vertex_variations().shape == (7, 3)
         assert cls({"variations": "point"}).get_vertex_variations().shape == (1, 3)
     assert SplineMPE.pointing_dir_name is None
     assert SplineMPEPointed.pointing_dir_name is not None
@@ -258,10 +266,51 @@ def test_interface_is_what_the_field_expects() -> None:
 
 
 def test_settings_are_checked_and_recorded() -> None:
-    assert SplineMPE({"ice": "spice_ftp-v3m"}).describe_options()["ice"] == "spice_ftp-v3m"
-    for options in ({"ice": "clear"}, {"charge_softening": "-1"}, {"gamma": "1"}):
+    other = SplineMPE({"ice": "spice_ftp-v3m", "light": "pandel"})
+    assert other.describe_options()["ice"] == "spice_ftp-v3m"
+    assert SplineMPE().describe_options()["light"] == "model"
+    for options in (
+        {"ice": "clear"},
+        {"charge_softening": "-1"},
+        {"gamma": "1"},
+        {"light": "dark"},
+        {"ice": "spice_ftp-v3m"},  # there is no light model of it
+    ):
         with pytest.raises(UsageError):
             SplineMPE(options)
+
+
+def test_softening_of_the_charge_can_be_set(track: Event) -> None:
+    full, softened = (
+        SplineMPE({"charge_softening": text}).prepare(track).doms[:, 5] for text in ("0", "0.3")
+    )
+    assert (softened <= full).all()
+    assert softened.max() < full.max()
+    own = SplineMPE().prepare(track).doms[:, 5]
+    assert own.max() < full.max()
+
+
+def test_light_model_finds_the_track_too(track: Event) -> None:
+    """Times of the toy track are those of the closed form, near enough."""
+    reco = SplineMPE()
+    fit = reco.fit(reco.prepare(track), _seed())
+    assert fit.is_ok
+    assert _distance_from_track(fit.vertex) < 10.0
+
+
+def test_thirty_thousand_pulses_and_a_full_detector_are_finite(
+    make_toy_event: Callable[..., Event],
+) -> None:
+    rng = np.random.default_rng(2)
+    index = rng.integers(0, 78 * 60, 30_000)
+    pulses = PulseSeries.from_columns(
+        index,
+        1e4 + rng.uniform(0, 5e3, 30_000),
+        np.full(30_000, 3.0),
+        flags=np.ones(30_000, np.uint8),
+    )
+    reco = SplineMPE()
+    assert reco.fit(reco.prepare(make_toy_event(pulses=pulses)), _seed(nside=8)).is_ok
 
 
 def test_warm_up_compiles_what_a_fit_needs(reco: SplineMPE) -> None:

@@ -18,13 +18,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from skymap_scanner.compiled import kernel
-from skymap_scanner.recos.likelihood.mpe import Hits, Light, evaluate
+from skymap_scanner.recos.likelihood.choice import evaluate, with_jitter
 from skymap_scanner.recos.likelihood.rough import evaluate_rough
 from skymap_scanner.recos.minimise.newton import damped_step, update_hessian
 from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
+    from skymap_scanner.recos.likelihood.mpe import Hits, Light
+    from skymap_scanner.recos.likelihood.track_light import TrackLight
     from skymap_scanner.units import FloatArray
+
+    AnyLight = Light | TrackLight
 
 __all__ = ["REAL", "ROUGH", "Effort", "fit_track", "minimise"]
 
@@ -65,15 +69,16 @@ _NEAR: Final = 30.0
 #: Distance at which the neighbourhood of a minimum is searched for a lower one [m]: valleys lie
 #: about as far apart as the modules of a string, 17 m.
 _KICK: Final = 12.0
-#: Jitter of the likelihood that leads guesses from farther off [ns], and its place in the model.
+#: Jitter of the likelihood that leads guesses from farther off [ns].
 _BLUR: Final = 15.0
-_JITTER: Final = 9
 _BLUR_TOLERANCE: Final = 2.0
 _BLUR_ITERATIONS: Final = 8
 
 
 @kernel
-def _objective(kind: int, at: FloatArray, hits: Hits, light: Light, gradient: FloatArray) -> float:
+def _objective(
+    kind: int, at: FloatArray, hits: Hits, light: AnyLight, gradient: FloatArray
+) -> float:
     if kind == ROUGH:
         return evaluate_rough(at, hits, gradient)
     return evaluate(at, hits, light, gradient)
@@ -81,7 +86,7 @@ def _objective(kind: int, at: FloatArray, hits: Hits, light: Light, gradient: Fl
 
 @kernel
 def minimise(
-    kind: int, at: FloatArray, hits: Hits, light: Light, effort: Effort
+    kind: int, at: FloatArray, hits: Hits, light: AnyLight, effort: Effort
 ) -> tuple[float, int]:
     """Minimise a likelihood from one start by damped quasi-Newton steps.
 
@@ -97,7 +102,7 @@ def minimise(
         Start; holds the minimum afterwards [m].
     hits : Hits
         The hit modules in the frame of the track.
-    light : Light
+    light : Light or TrackLight
         Ice and light.
     effort : Effort
         When to stop.
@@ -166,7 +171,7 @@ def _roughly_best(guesses: FloatArray, hits: Hits, at: FloatArray) -> bool:
 
 
 @kernel
-def _really_best(guesses: FloatArray, hits: Hits, light: Light, at: FloatArray) -> float:
+def _really_best(guesses: FloatArray, hits: Hits, light: AnyLight, at: FloatArray) -> float:
     """Fill `at` with the guess that the real likelihood likes best."""
     start, gradient = np.empty(3), np.empty(3)
     lowest = np.inf
@@ -180,11 +185,9 @@ def _really_best(guesses: FloatArray, hits: Hits, light: Light, at: FloatArray) 
 
 
 @kernel
-def _follow_blurred(at: FloatArray, hits: Hits, light: Light) -> int:
+def _follow_blurred(at: FloatArray, hits: Hits, light: AnyLight) -> int:
     """Bring `at` nearer with a likelihood of larger jitter; return the number of evaluations."""
-    blurred = light.model.copy()
-    blurred[_JITTER] = _BLUR
-    wide = Light(light.layers, light.layer_grid, blurred, light.table)
+    wide = with_jitter(light, _BLUR)
     _, n_evaluations = minimise(
         REAL, at, hits, wide, Effort(_BLUR_TOLERANCE, _BLUR_ITERATIONS, False)
     )
@@ -193,7 +196,7 @@ def _follow_blurred(at: FloatArray, hits: Hits, light: Light) -> int:
 
 @kernel
 def _try_neighbours(
-    nll: float, at: FloatArray, hits: Hits, light: Light, effort: Effort
+    nll: float, at: FloatArray, hits: Hits, light: AnyLight, effort: Effort
 ) -> tuple[float, int]:
     """Look for a lower valley next to the one that ends at `at`, which then holds its minimum.
 
@@ -230,7 +233,7 @@ def _try_neighbours(
 
 @kernel
 def fit_track(
-    hits: Hits, light: Light, guesses: FloatArray, effort: Effort, best: FloatArray
+    hits: Hits, light: AnyLight, guesses: FloatArray, effort: Effort, best: FloatArray
 ) -> tuple[float, int]:
     """Fit vertex and time of a track with fixed direction.
 
@@ -245,7 +248,7 @@ def fit_track(
     hits : Hits
         The hit modules in the frame of the track; the fitted vertex is the point of the track
         closest to the reference point.
-    light : Light
+    light : Light or TrackLight
         Ice and light.
     guesses : ndarray, shape (n_guess, 4)
         First guesses x, y, z [m], time [ns].

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from skymap_scanner.light.ice import IceModel
     from skymap_scanner.units import FloatArray
 
-__all__ = ["Noise", "PandelConstants", "effective_photons", "hit_modules", "ice_layers"]
+__all__ = [
+    "Noise",
+    "PandelConstants",
+    "TrackConstants",
+    "brightness",
+    "effective_photons",
+    "hit_modules",
+    "ice_layers",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,60 @@ class Noise:
     rate: float = 560e-9
     #: Window of the track cleaning.
     window: float = 6000.0
+
+
+def brightness(charge: FloatArray) -> float:
+    """Return how bright an event is: log10 of the mean charge of its hit modules over 10 PE.
+
+    It stands for the energy, which the likelihood of first pulses does not know: the light per
+    metre grows with the energy of a muon, and with it the charge of modules at like distances.
+    Means below 0.1 PE count as 0.1 PE.
+
+    Examples
+    --------
+    >>> brightness(np.array([1.0, 19.0]))
+    0.0
+    """
+    return float(np.log10(max(float(np.mean(charge)), 0.1) / 10.0))
+
+
+@dataclass(frozen=True, slots=True)
+class TrackConstants:
+    r"""How much sharper first photons would be in the light model than they are.
+
+    Photons of a bright module come from single losses of the muon, where the model has light all
+    along the track, and through ice that is known to some 10 %. Both are allowed for by a jitter
+    that grows with the distance D of direct light, and by a softened charge (`effective_photons`):
+
+    .. math:: \sigma^2 = \sigma_0^2 + (k\, 10^{p b} D)^2, \qquad g = \max(0, g_0 + g_1 b)
+
+    where b is the `brightness` of the event. The values are the maximum of the likelihood at the
+    true tracks of simulated muons, in ice that differs from that of the model
+    (``benchmarks/fit_track_light.py``). No measured event took part.
+
+    Attributes
+    ----------
+    near_jitter : float
+        :math:`\sigma_0`, photomultiplier and rounding of times included [ns].
+    path_jitter, path_power : float
+        k [ns/m] and p.
+    softening, softening_slope : float
+        :math:`g_0` and :math:`g_1`.
+    """
+
+    near_jitter: float = 6.9
+    path_jitter: float = 0.186
+    path_power: float = 0.28
+    softening: float = 0.121
+    softening_slope: float = 0.033
+
+    def jitter(self, bright: float) -> tuple[float, float]:
+        """Return jitter next to the track [ns] and its growth with distance [ns/m]."""
+        return self.near_jitter, self.path_jitter * 10.0 ** (self.path_power * bright)
+
+    def charge_softening(self, bright: float) -> float:
+        """Return g of `effective_photons`."""
+        return max(0.0, self.softening + self.softening_slope * bright)
 
 
 def ice_layers(ice: IceModel, wavelength_nm: float = 400.0) -> tuple[FloatArray, FloatArray]:
