@@ -15,7 +15,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -48,9 +48,13 @@ _FLOOR: Final = 1e-4
 #: Charge beyond this many times its expectation does not make the curvature larger: the logarithm
 #: is that steep only near the present, too small expectation.
 _SURPRISE: Final = 10.0
-#: Sources of which the modules would see less are left out [PE/GeV]: to give one photo-electron they
-#: would need more than 10 PeV, more than any event had; a noise pulse would speak for as much.
+#: Sources of which the modules would see less are left out [PE/GeV]: to give one photo-electron
+#: they would need more than 10 PeV, as much as no event had; noise would speak for them.
 _FAINTEST: Final = 1e-7
+#: Starts are compared with sources this far apart [m].
+_COARSE: Final = 30.0
+#: Before the segments get finer a fit may end when a step gains less than this many tolerances.
+_EARLY: Final = 10.0
 #: Rounds of the unfolding at most.
 _ROUNDS: Final = 60
 
@@ -200,14 +204,13 @@ class SegmentFit:
         -------
         Outcome
         """
-        points = []
-        for start in starts:
-            sight = self._viewer.sight(line, start)
-            points.append(self._solve(line, start, sight, None, effort))
-        point = min(points, key=lambda one: one.nll)
-        walk = self._walk(line, point, effort)
-        walk.n_evaluations += len(points)
-        if effort.n_parts > 1:
+        start = self._best_start(line, starts, effort)
+        point = self._solve(line, start, self._viewer.sight(line, start), None, effort)
+        is_refined = effort.n_parts > 1
+        tolerance = effort.tolerance * (_EARLY if is_refined else 1.0)
+        walk = self._walk(line, point, replace(effort, tolerance=tolerance))
+        walk.n_evaluations += len(starts)
+        if is_refined:
             line, place = line.refined(_active(walk.point.energy), effort.n_parts)
             energy = np.zeros(len(line.along))
             energy[place] = walk.point.energy
@@ -228,6 +231,19 @@ class SegmentFit:
             n_iterations=walk.n_iterations,
             stopped=walk.stopped,
         )
+
+    def _best_start(
+        self, line: SegmentedLine, starts: list[FloatArray], effort: Effort
+    ) -> FloatArray:
+        """Return the track that a coarse look likes best."""
+        if len(starts) == 1:
+            return starts[0]
+        coarse = line.coarser(_COARSE)
+        looks = [
+            self._solve(coarse, start, self._viewer.sight(coarse, start), None, effort).nll
+            for start in starts
+        ]
+        return starts[int(np.argmin(looks))]
 
     def _walk(self, line: SegmentedLine, point: _Point, effort: Effort) -> _Walk:
         """Take damped Gauss-Newton steps until they gain too little."""

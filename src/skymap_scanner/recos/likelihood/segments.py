@@ -70,6 +70,14 @@ class SegmentedLine:
         """Return the same track with some of its sources."""
         return replace(self, along=self.along[chosen])
 
+    def coarser(self, spacing: float) -> SegmentedLine:
+        """Return the same track with fewer sources, at least this far apart [m]."""
+        span = self.along[-1] - self.along[0]
+        n_source = int(span / spacing) + 1
+        if n_source >= len(self.along):
+            return self
+        return replace(self, along=np.linspace(self.along[0], self.along[-1], n_source))
+
     def refined(self, chosen: IntArray, n_parts: int) -> tuple[SegmentedLine, IntArray]:
         """Return the same track with more sources around some of the present ones.
 
