@@ -92,6 +92,7 @@ class Report:
             "n_widened": sum(record.n_widened > 0 for record in good),
             "n_at_edge": sum(record.is_at_edge for record in good),
             "n_coarse": sum(record.ts != record.map_ts for record in good),
+            "n_better": sum((one.true_llh or 0.0) < (one.min_llh or 0.0) for one in good),
             "median": medians,
             "coverage": measure_coverage(self.records),
             "levels": self.levels,
@@ -124,7 +125,10 @@ def as_text(report: Report) -> str:
         edge = f"widened for {figures['n_widened']}, best pixel at its edge for"
         lines.append(f"  median       {separation}, 90 % area {areas}, {size}")
         lines.append(f"  cone         {edge} {figures['n_at_edge']}")
-        lines.append(f"  truth        not reached by the finest pixels for {figures['n_coarse']}")
+        missed = f"not reached by the finest pixels for {figures['n_coarse']}"
+        lines.append(
+            f"  truth        {missed}, better than the best pixel for {figures['n_better']}"
+        )
     lines += [_coverage_line(one.rule, one) for one in figures["coverage"]]
     for entry in report.levels:
         found = ", ".join(

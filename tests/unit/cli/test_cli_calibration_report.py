@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 def report() -> Report:
     ts = np.random.default_rng(1).chisquare(2, 100)
-    records = [*records_of(ts), failed(101), failed(102), record(103, ts=1.0, map_ts=9.0)]
+    records = [
+        *records_of(ts),
+        failed(101),
+        failed(102),
+        record(103, ts=0.0, map_ts=9.0, true_llh=99.0),
+    ]
     levels = measure_levels(records, sample(), date="2030-01-31")
     return Report(sample(seed=2), records, levels, check_levels(records, sample(seed=2), levels))
 
@@ -28,7 +33,7 @@ def test_text_says_what_was_found() -> None:
         "2 x      too few hit modules",
         "separation 0.14 deg, 90 % area 1 deg^2 (Wilks 0.8), 300 PE, 1.5 CPU s",
         "widened for 0, best pixel at its edge for 0",
-        "not reached by the finest pixels for 1",
+        "not reached by the finest pixels for 1, better than the best pixel for 1",
         "90 % regions, wilks: ",
         "of 101)",
         "levels       50 %: TS 1.",
