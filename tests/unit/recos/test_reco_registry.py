@@ -70,7 +70,8 @@ def test_ours_are_listed_and_nothing_else_of_the_folder() -> None:
     names = reco_names()
     assert names == sorted(names)
     assert {"dummy", "crash_dummy", "splinempe", "splinempe_pointed"} <= set(names)
-    assert not {"common", "likelihood", "millipede_wilks", "millipede_original"} & set(names)
+    assert {"millipede_original", "millipede_wilks"} <= set(names)
+    assert not {"common", "likelihood", "segmented", "seeding"} & set(names)
 
 
 @pytest.mark.parametrize("name", ["crash_dummy", "CrashDummy", "crashdummy", "CRASH_DUMMY"])
@@ -78,7 +79,7 @@ def test_look_up_ignores_case_and_underscores(name: str) -> None:
     assert get_reco_class(name).__name__ == "CrashDummy"
 
 
-@pytest.mark.parametrize("name", ["common", "", "recos", "millipede_wilks"])
+@pytest.mark.parametrize("name", ["common", "", "recos", "segmented"])
 def test_an_unknown_name_lists_what_there_is(name: str) -> None:
     with pytest.raises(UsageError, match=r"--reco-algo.*crash_dummy, dummy"):
         get_reco_class(name)

@@ -1,0 +1,425 @@
+"""The two millipede reconstructions on simulated events, on odd ones, and their settings."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from skymap_scanner.event import PulseSeries, built_in_detector
+from skymap_scanner.event.coordinates import direction_vector
+from skymap_scanner.event.volume import instrumented_volume
+from skymap_scanner.exceptions import EventError, UsageError
+from skymap_scanner.light.model import LightModel
+from skymap_scanner.pixels import Fit, Guess, Seed
+from skymap_scanner.recos import get_reco_class, make_reco, reco_names
+from skymap_scanner.recos.likelihood.segment_fit import Outcome
+from skymap_scanner.recos.likelihood.segments import SegmentedLine, place_segments
+from skymap_scanner.recos.millipede_original import MillipedeOriginal
+from skymap_scanner.recos.millipede_wilks import MillipedeWilks
+from skymap_scanner.recos.segmented import _as_fit, parse_modules
+from skymap_scanner.simulation.event import CascadeSettings, simulate_cascade
+from skymap_scanner.units import LIGHT_SPEED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from skymap_scanner.event import Event
+    from skymap_scanner.recos import RecoInterface
+
+    MakeEvent = Callable[..., Event]
+
+DETECTOR = built_in_detector()
+ZENITH, AZIMUTH = 1.1, 2.0
+VERTEX = (60.0, -40.0, -250.0)
+RECOS = (MillipedeOriginal, MillipedeWilks)
+NAMES = ["millipede_original", "millipede_wilks"]
+
+
+@pytest.fixture(scope="module")
+def cascade() -> dict[str, Any]:
+    """What changes in an event: a cascade of 20 TeV in clear ice."""
+    settings = CascadeSettings(20_000.0, ZENITH, AZIMUTH, VERTEX, hadronic_fraction=0.0, seed=4)
+    simulated = simulate_cascade(settings, DETECTOR, LightModel.load())
+    found = simulated.pulses
+    rows = DETECTOR.indices_of(found.om_key[:, 0], found.om_key[:, 1])
+    pulses = PulseSeries.from_columns(rows, found.time, found.charge, found.width, found.flags)
+    return {
+        "pulses": pulses,
+        "readout_window": simulated.window,
+        "truth": simulated.truth,
+        "excluded_windows": {
+            "SaturationWindows": {
+                DETECTOR.index_of(*key): spans for key, spans in simulated.saturated.items()
+            }
+        },
+    }
+
+
+def _seed(event: Event, **changes: Any) -> Seed:
+    time_there = float(np.median(event.pulses.time)) if len(event.pulses) else 0.0
+    seed = Seed(64, 1, ZENITH, AZIMUTH, (70.0, -45.0, -240.0), time_there, math.nan)
+    return replace(seed, **changes)
+
+
+def _fit(reco: RecoInterface, event: Event, **changes: Any) -> Fit:
+    return reco.fit(reco.prepare(event), _seed(event, **changes))
+
+
+def _is_sound(fit: Fit) -> bool:
+    numbers = (fit.nll, *fit.vertex, fit.vertex_time, fit.energy_in, fit.energy_total)
+    is_finite = all(math.isfinite(number) for number in numbers)
+    is_ordered = 0.0 <= fit.energy_in <= fit.energy_total * (1.0 + 1e-12)
+    return fit.is_ok and is_finite and is_ordered
+
+
+# --- a good event ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cascade_is_found_where_it_was(
+    name: str, cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    event = make_toy_event(**cascade)
+    fit = _fit(make_reco(name), event, nside=512)
+    assert _is_sound(fit)
+    assert fit.energy_in == pytest.approx(fit.energy_total, rel=0.1)
+    if name == "millipede_original":
+        assert fit.energy_total == pytest.approx(cascade["truth"]["light_energy"], rel=0.15)
+    assert np.linalg.norm(np.array(fit.vertex) - VERTEX) < 25.0
+    assert fit.vertex_time == pytest.approx(cascade["truth"]["vertex_time"], abs=100.0)
+    assert fit.n_evaluations > 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_directions_are_worse(
+    name: str, cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    reco, event = make_reco(name), make_toy_event(**cascade)
+    prepared = reco.prepare(event)
+    best = reco.fit(prepared, _seed(event)).nll
+    for zenith, azimuth in ((ZENITH, AZIMUTH + 1.5), (math.pi - ZENITH, AZIMUTH + math.pi)):
+        assert reco.fit(prepared, _seed(event, zenith=zenith, azimuth=azimuth)).nll > best + 2.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("nside", [1, 8, 64, 512])
+def test_every_resolution_gives_a_sound_fit_and_nearly_the_same_again(
+    name: str, nside: int, cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    reco, event = make_reco(name), make_toy_event(**cascade)
+    first, again = (_fit(reco, event, nside=nside) for _ in range(2))
+    assert _is_sound(first)
+    assert again.nll == pytest.approx(first.nll, abs=0.01)
+    assert again.vertex == pytest.approx(first.vertex, abs=0.1)
+    assert again.energy_in == pytest.approx(first.energy_in, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"zenith": 0.0},  # along the strings
+        {"zenith": math.pi},
+        {"zenith": 1e-12, "azimuth": 2.0},
+        {"vertex": (900.0, 900.0, 900.0)},  # outside the detector
+        {"vertex": (1e5, -1e5, 1e5)},
+        {"vertex_time": -1e7},
+        {"vertex": tuple(DETECTOR.om_xyz[2100].tolist())},  # on a module
+    ],
+)
+def test_odd_seeds_give_a_sound_fit(
+    name: str, where: dict[str, Any], cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    assert _is_sound(_fit(make_reco(name), make_toy_event(**cascade), nside=8, **where))
+
+
+def test_a_seed_that_is_no_number_does_not_matter_when_others_are(
+    cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    event = make_toy_event(**cascade)
+    good = Guess(VERTEX, float(cascade["truth"]["vertex_time"]))
+    lost = _fit(MillipedeOriginal(), event, nside=8, vertex_time=math.nan, fallback=good)
+    assert _is_sound(lost)
+
+
+def test_the_fallback_saves_a_hopeless_first_guess(
+    cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    event = make_toy_event(**cascade)
+    good = Guess(VERTEX, float(cascade["truth"]["vertex_time"]))
+    lost = {"vertex": (900.0, 900.0, 900.0), "vertex_time": good.vertex_time + 9000.0}
+    with_fallback = _fit(MillipedeOriginal(), event, **lost, fallback=good)
+    assert with_fallback.nll <= _fit(MillipedeOriginal(), event, **lost).nll + 3.0
+
+
+# --- odd events -----------------------------------------------------------------------------------
+
+
+def _string(n_om: int = 12, charge: float = 5.0) -> PulseSeries:
+    """Light going down one string."""
+    index = DETECTOR.indices_of([36] * n_om, range(20, 20 + n_om))
+    times = 10_000.0 + np.arange(n_om) * 57.0
+    return PulseSeries.from_columns(
+        np.repeat(index, 2),
+        np.repeat(times, 2) + np.tile([0.0, 80.0], n_om),
+        np.full(2 * n_om, charge),
+        flags=np.ones(2 * n_om, np.uint8),
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("zenith", [0.0, 1.0, math.pi])
+def test_hits_on_one_string_can_be_fitted(
+    name: str, zenith: float, make_toy_event: MakeEvent
+) -> None:
+    event = make_toy_event(pulses=_string())
+    vertex = tuple(DETECTOR.om_xyz[DETECTOR.index_of(36, 25)].tolist())
+    assert _is_sound(_fit(make_reco(name), event, zenith=zenith, vertex=vertex))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_pulses_can_be_fitted(name: str, make_toy_event: MakeEvent) -> None:
+    """The last pulse ends the window of the wilks cleaning, so that one alone would be none."""
+    index = DETECTOR.indices_of([36, 36], [30, 31])
+    event = make_toy_event(pulses=PulseSeries.from_columns(index, [10_000.0, 10_050.0], [1.0, 1.0]))
+    assert _is_sound(_fit(make_reco(name), event))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_events_without_light_say_why_they_cannot_be_done(
+    name: str, make_toy_event: MakeEvent
+) -> None:
+    deepcore = [DETECTOR.index_of(string, om) for string in (79, 80, 81) for om in range(20, 40)]
+    times = 10_000.0 + np.arange(60.0)
+    no_charge = PulseSeries.from_columns([100, 101], [1e4, 1e4 + 50.0], [0.0, 0.0])
+    for series in (
+        PulseSeries.from_columns([], [], []),
+        PulseSeries.from_columns(deepcore, times, np.ones(60)),
+        no_charge,
+    ):
+        reco, event = make_reco(name), make_toy_event(pulses=series)
+        for method in (reco.check_event, reco.prepare):
+            with pytest.raises(EventError, match=f"no light left for {name}"):
+                method(event)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_events_of_a_saturated_module_only_say_why_they_cannot_be_done(
+    name: str, make_toy_event: MakeEvent
+) -> None:
+    om = DETECTOR.index_of(36, 30)
+    pulses = PulseSeries.from_columns([om] * 20, 1e4 + 10.0 * np.arange(20), np.full(20, 300.0))
+    event = make_toy_event(
+        pulses=pulses, excluded_windows={"SaturationWindows": {om: [(1e4, 1.1e4)]}}
+    )
+    with pytest.raises(EventError, match="saturated"):
+        make_reco(name).check_event(event)
+
+
+def test_when_the_user_excludes_all_modules_there_is_no_light(make_toy_event: MakeEvent) -> None:
+    bad = ",".join(f"36-{om}" for om in range(20, 32))
+    for name in NAMES:
+        with pytest.raises(EventError, match="bad"):
+            make_reco(name, {"bad_doms": bad}).prepare(make_toy_event(pulses=_string()))
+
+
+def test_good_events_pass_the_check(toy_event: Event) -> None:
+    for name in NAMES:
+        make_reco(name).check_event(toy_event)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_thirty_thousand_pulses_take_seconds(name: str, make_toy_event: MakeEvent) -> None:
+    rng = np.random.default_rng(8)
+    om = rng.integers(0, 4680, 30_000)
+    distance = np.linalg.norm(DETECTOR.om_xyz[om] - VERTEX, axis=1)
+    times = 10_000.0 + distance * 5.0 + rng.exponential(300.0, om.size)
+    event = make_toy_event(
+        pulses=PulseSeries.from_columns(om, times, rng.exponential(2.0, om.size))
+    )
+    reco = make_reco(name)
+    reco.warm_up()
+    began = time.monotonic()
+    assert _is_sound(_fit(reco, event, nside=8, vertex=VERTEX))
+    assert time.monotonic() - began < 60.0  # a few seconds on an idle machine
+
+
+def test_time_in_which_a_module_was_unreliable_says_nothing(
+    cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    plain = make_toy_event(**cascade)
+    pulses, reco = plain.pulses, MillipedeOriginal()
+    usable = np.flatnonzero(reco.clean(plain).is_usable[pulses.hit_oms])
+    typical = int(pulses.hit_oms[usable[np.argmax(pulses.dom_charges()[usable])]])
+    windows = {**cascade["excluded_windows"], "CalibrationErrata": {typical: [(0.0, 1e6)]}}
+    without = make_toy_event(**{**cascade, "excluded_windows": windows})
+    assert _fit(reco, without).nll < _fit(reco, plain).nll - 5.0
+
+
+# --- energies -------------------------------------------------------------------------------------
+
+
+def _outcome(line: SegmentedLine, energy: np.ndarray, light: np.ndarray | None = None) -> Outcome:
+    fields: dict[str, Any] = {
+        "line": line,
+        "at": np.array([0.0, 0.0, 300.0]),
+        "energy": energy,
+        "light": energy if light is None else light,
+        "mu": np.zeros(1),
+        "nll": 1.0,
+        "n_evaluations": 3,
+        "n_iterations": 2,
+        "stopped": "converged",
+    }
+    return Outcome(**fields)
+
+
+def test_energy_inside_is_that_within_sixty_metres_of_the_volume() -> None:
+    volume = instrumented_volume(DETECTOR)
+    down = np.array([0.0, 0.0, -1.0])
+    line = place_segments(DETECTOR.om_xyz, np.zeros(3), down, spacing=10.0, boundary=650.0)
+    energy = np.arange(1.0, len(line.along) + 1.0)
+    fit = _as_fit(_outcome(line, energy), volume)
+    z = -line.along
+    is_inside = (z > volume.bottom - 60.0) & (z < volume.top + 60.0)
+    assert 0 < is_inside.sum() < len(z)
+    assert fit.energy_total == fit.energy == pytest.approx(energy.sum())
+    assert fit.energy_in == pytest.approx(energy[is_inside].sum())
+
+
+def test_a_track_that_misses_the_volume_has_no_energy_at_all() -> None:
+    volume = instrumented_volume(DETECTOR)
+    line = SegmentedLine(
+        np.array([900.0, 900.0, 0.0]),
+        np.array([0.0, 0.0, 1.0]),
+        np.eye(3)[:2],
+        np.arange(-50.0, 60),
+    )
+    fit = _as_fit(_outcome(line, np.ones(len(line.along))), volume)
+    assert (fit.energy_in, fit.energy_total, fit.energy) == (0.0, 0.0, 0.0)
+    assert fit.is_ok
+
+
+def test_the_vertex_is_on_the_track_where_the_light_comes_from() -> None:
+    volume = instrumented_volume(DETECTOR)
+    line = place_segments(
+        DETECTOR.om_xyz, np.zeros(3), direction_vector(1.0, 1.0), spacing=10.0, boundary=650.0
+    )
+    light = np.where(np.abs(line.along - 100.0) < 25.0, 1.0, 0.0)
+    centre = float(light @ line.along / light.sum())
+    fit = _as_fit(_outcome(line, np.ones(len(light)), light), volume)
+    expected, moment = line.point(np.array([0.0, 0.0, 300.0]), centre)
+    assert fit.vertex == pytest.approx(tuple(expected))
+    assert fit.vertex_time == pytest.approx(moment) == pytest.approx((300.0 + centre) / LIGHT_SPEED)
+    dark = _as_fit(_outcome(line, np.zeros(len(light))), volume)
+    assert math.isfinite(dark.vertex_time)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def test_both_are_found_by_their_names() -> None:
+    assert set(NAMES) <= set(reco_names())
+    for name, cls in zip(NAMES, RECOS, strict=True):
+        assert get_reco_class(name) is cls
+        assert cls.name == name
+        assert cls.add_fallback_position
+
+
+def test_classic_variations_are_the_octahedron_of_seven() -> None:
+    assert MillipedeOriginal().get_vertex_variations().shape == (1, 3)
+    offsets = MillipedeOriginal({"variations": "classic"}).get_vertex_variations()
+    assert offsets.shape == (7, 3)
+    assert sorted(np.linalg.norm(offsets, axis=1).tolist()) == [0.0] + [20.0] * 6
+    assert not MillipedeOriginal.rotate_vertex
+    assert not MillipedeOriginal.refine_time
+    assert MillipedeWilks.rotate_vertex
+    assert MillipedeWilks.refine_time
+    assert MillipedeWilks().get_vertex_variations().shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "modules"),
+    [
+        ("", []),
+        ("  ", []),
+        ("12-34", [(12, 34)]),
+        ("12-34,5-60", [(12, 34), (5, 60)]),
+        (" 1-2 , 3-4 ", [(1, 2), (3, 4)]),
+    ],
+)
+def test_lists_of_modules_are_read(text: str, modules: list[tuple[int, int]]) -> None:
+    assert parse_modules(text) == modules
+
+
+@pytest.mark.parametrize("text", ["12", "12-", "a-b", "1-2,,3-4", "1-2;3-4", "1-2-3", "-1-2", ","])
+def test_other_lists_are_refused(text: str, make_toy_event: MakeEvent) -> None:
+    with pytest.raises(UsageError, match="not a list of modules"):
+        parse_modules(text)
+    with pytest.raises(UsageError):
+        make_reco("millipede_wilks", {"bad_doms": text}).check_event(make_toy_event())
+
+
+@pytest.mark.parametrize("module", ["99-1", "1-0", "1-61", "999999999999-1"])
+def test_modules_that_do_not_exist_are_refused(module: str, make_toy_event: MakeEvent) -> None:
+    for name in NAMES:
+        with pytest.raises(EventError, match="unknown optical module"):
+            make_reco(name, {"bad_doms": module}).check_event(make_toy_event())
+
+
+def test_bad_modules_do_not_count(make_toy_event: MakeEvent) -> None:
+    event = make_toy_event()
+    clean = MillipedeOriginal({"bad_doms": "36-20,1-1"}).clean(event)
+    assert not clean.is_usable[DETECTOR.indices_of([36, 1], [20, 1])].any()
+    assert MillipedeOriginal().clean(event).is_usable[DETECTOR.index_of(36, 20)]
+
+
+def test_wilks_uses_a_sparse_grid_of_dark_modules_and_no_deepcore(toy_event: Event) -> None:
+    clean = MillipedeWilks().clean(toy_event)
+    assert clean.is_dark.sum() <= 252
+    assert not clean.is_usable[DETECTOR.is_deepcore].any()
+    assert MillipedeOriginal().clean(toy_event).is_dark.sum() > 4000
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("millipede_original", {"variations": "many"}),
+        ("millipede_original", {"bright_factor": "0.5"}),
+        ("millipede_original", {"noise_rate_hz": "0"}),
+        ("millipede_original", {"late_pulse_residual": "-1"}),
+        ("millipede_original", {"relative_uncertainty": "1"}),
+        ("millipede_wilks", {"relative_uncertainty": "-1"}),
+        ("millipede_wilks", {"relative_uncertainty": "nan"}),
+        ("millipede_wilks", {"likelihood": "other"}),
+        ("millipede_wilks", {"variations": "classic"}),
+    ],
+)
+def test_illegal_settings_are_refused(name: str, options: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        make_reco(name, options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"relative_uncertainty": "0"},
+        {"relative_uncertainty": "1"},
+        {"relative_uncertainty": "1", "likelihood": "published"},
+        {"relative_uncertainty": "10"},
+    ],
+)
+def test_every_form_of_the_likelihood_gives_sound_fits(
+    options: dict[str, str], cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    assert _is_sound(_fit(make_reco("millipede_wilks", options), make_toy_event(**cascade)))
+
+
+def test_an_unknown_light_model_is_refused(toy_event: Event) -> None:
+    with pytest.raises(UsageError):
+        make_reco("millipede_original", {"light": "no_such_ice"}).prepare(toy_event)
