@@ -76,6 +76,8 @@ class MillipedeWilks(SegmentedReco):
     add_fallback_position: ClassVar[bool] = True
     vertex_thresholds: ClassVar[tuple[float, ...]] = (250.0, 5.0)
     options_type: ClassVar[type[Any]] = MillipedeWilksOptions
+    #: The classic setting of the same name.
+    boundary: ClassVar[float] = 650.0
 
     def clean(self, event: Event) -> CleanEvent:
         """Keep strings 1 to 78 and the time of the event; thin out modules without light."""

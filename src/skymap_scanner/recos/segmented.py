@@ -103,7 +103,8 @@ class SegmentedReco(RecoInterface):
     (`boundary`). Its options have ``light``, ``noise_rate_hz`` and ``bad_doms``.
     """
 
-    boundary: ClassVar[float] = 650.0
+    #: Sources farther along the track from its point closest to the origin are left out [m].
+    boundary: ClassVar[float] = math.inf
 
     def clean(self, event: Event) -> CleanEvent:
         """Return the pulses and modules that count."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.calibration_toys import failed, record, records_of, sample
 
+from calibration_toys import failed, record, records_of, sample
 from skymap_scanner.calibration.levels import (
     MIN_EVENTS,
     check_levels,

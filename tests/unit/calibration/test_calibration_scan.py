@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.calibration_toys import COARSE, ToyReco, sample
-from tests.synthetic_maps import gaussian, scan
 
+from calibration_toys import COARSE, ToyReco, sample
 from skymap_scanner.calibration import measure
 from skymap_scanner.calibration.cone_scan import ConeScanner, is_at_edge
 from skymap_scanner.calibration.events import EventSource
@@ -20,6 +19,7 @@ from skymap_scanner.result.regions import find_regions
 from skymap_scanner.sky.healpix import pixel_at, pixel_centers
 from skymap_scanner.sky.region import Cone
 from skymap_scanner.units import DEG
+from synthetic_maps import gaussian, scan
 
 if TYPE_CHECKING:
     from pathlib import Path

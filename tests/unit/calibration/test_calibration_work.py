@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.calibration_toys import failed, record, sample
 
+from calibration_toys import failed, record, sample
 from skymap_scanner.calibration import measure, work
 from skymap_scanner.calibration.record import EventRecord, read_record, write_record
 from skymap_scanner.calibration.work import WorkFolder, make_records

@@ -4,8 +4,8 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tests.calibration_toys import failed, record, records_of, sample
 
+from calibration_toys import failed, record, records_of, sample
 from skymap_scanner.calibration.levels import check_levels, measure_levels
 from skymap_scanner.cli.calibration_report import Report, as_json, as_text
 from skymap_scanner.result.schema import explain_mismatch

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.synthetic_maps import gaussian, scan
 
 from skymap_scanner.exceptions import FormatError, ResultError, UsageError
 from skymap_scanner.result import ScanHeader, SkyScanResult
@@ -31,6 +30,7 @@ from skymap_scanner.result.levels import (
 from skymap_scanner.result.regions import find_regions, region_summary, rule_of
 from skymap_scanner.server import arguments
 from skymap_scanner.units import DEG
+from synthetic_maps import gaussian, scan
 
 if TYPE_CHECKING:
     from pathlib import Path
