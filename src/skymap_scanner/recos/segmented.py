@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from skymap_scanner.event.pulses import BoolArray
     from skymap_scanner.event.volume import Prism
     from skymap_scanner.pixels import Seed
-    from skymap_scanner.recos.likelihood.response import Viewer
     from skymap_scanner.recos.likelihood.segment_fit import Data, Effort, Outcome, SegmentFit
     from skymap_scanner.recos.likelihood.segments import SegmentedLine
+    from skymap_scanner.recos.likelihood.viewer import Viewer
     from skymap_scanner.recos.minimise.unfolding import Uncertainty
     from skymap_scanner.units import FloatArray, IntArray
 
@@ -187,9 +187,10 @@ class SegmentedReco(RecoInterface):
     ) -> tuple[Viewer, Data]:
         """Return the modules with their bins (`Viewer`), and the charge in them (`Data`)."""
         from skymap_scanner.light.model import LightModel
-        from skymap_scanner.recos.likelihood.response import Modules, Viewer
+        from skymap_scanner.recos.likelihood.response import Modules
         from skymap_scanner.recos.likelihood.segment_fit import Data
         from skymap_scanner.recos.likelihood.time_bins import bin_pulses
+        from skymap_scanner.recos.likelihood.viewer import Viewer
 
         uncertainty = self.uncertainty()
         model = LightModel.load(self.options.light)

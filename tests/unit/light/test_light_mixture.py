@@ -106,7 +106,7 @@ def test_compiled_mixtures_are_those_of_the_functions_as_written(
 ) -> None:
     raw, u = _random(20, seed=5), np.linspace(-1, 9, 11)
     fast = _both(raw, u)
-    monkeypatch.setattr(module, "_weights", module._weights.py_func)
+    monkeypatch.setattr(module, "mixture_weights", module.mixture_weights.py_func)
     slow = tuple(np.empty((20, 11), np.float32) for _ in range(2))
     cumulative.py_func(raw, np.atleast_2d(u).astype(np.float32), slow[0])
     density.py_func(raw, np.atleast_2d(u).astype(np.float32), slow[1])

@@ -13,10 +13,11 @@ from skymap_scanner.event.coordinates import direction_vector
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.light.optics import N_REF
 from skymap_scanner.recos.likelihood import segment_fit
-from skymap_scanner.recos.likelihood.response import Modules, Viewer
+from skymap_scanner.recos.likelihood.response import Modules
 from skymap_scanner.recos.likelihood.segment_fit import Data, Effort, SegmentFit
 from skymap_scanner.recos.likelihood.segments import SegmentedLine, place_segments
 from skymap_scanner.recos.likelihood.time_bins import bin_pulses
+from skymap_scanner.recos.likelihood.viewer import Viewer
 from skymap_scanner.recos.minimise.unfolding import Uncertainty
 from skymap_scanner.units import LIGHT_SPEED, FloatArray
 

@@ -7,26 +7,18 @@ For bin i = [t1, t2] of a module and source j, with T the time of direct light (
 
 q the expected charge per energy and F the distribution of delays, both from the light model. Bins
 without rows and modules without any pulse add to the column sums only.
-
-Networks are the expensive part. They are evaluated once for each position of the track
-(`Detector.see`); a shift in time only moves the bins (`Detector.fill`). Unhit modules are most of
-the pairs and need no times; those far from the track share a sum that varies slowly along it, which
-is worked out at a few places and interpolated.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from skymap_scanner.compiled import fast_kernel, kernel
 from skymap_scanner.light.fast_math import exp32, log32
-from skymap_scanner.light.inputs import Pairs, om_inputs, source_inputs
+from skymap_scanner.light.inputs import om_inputs
 from skymap_scanner.light.mixture import N_COMPONENTS, mixture_weights
-from skymap_scanner.light.network import log_fluence, mixtures
 from skymap_scanner.light.optics import MODULE_AREA, N_REF, PHOTONS_PER_GEV
 from skymap_scanner.light.propagation import TIME_OFFSET
 from skymap_scanner.recos.likelihood.time_bins import DEAD
@@ -35,29 +27,25 @@ from skymap_scanner.units import LIGHT_SPEED
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from skymap_scanner.light.inputs import Pairs
     from skymap_scanner.light.model import LightModel
-    from skymap_scanner.recos.likelihood.segments import SegmentedLine
     from skymap_scanner.recos.likelihood.time_bins import TimedModules
     from skymap_scanner.units import FloatArray, IntArray
 
     Float32Array = NDArray[np.float32]
 
-__all__ = ["Modules", "SeenLight", "Sight", "Viewer", "fill_response", "reach_pairs"]
+__all__ = ["CHARGE", "SOFTENING", "Modules", "SeenLight", "fill_response", "reach_pairs"]
 
-#: No light from sources farther than this [m].
-REACH: Final = 300.0
-#: Unhit modules farther from the track than this share a sum ...
-_FAR: Final = 60.0
-#: ... that is worked out at places this far apart, or at every source [m].
-_NODES: Final = 25.0
 #: Delays go smoothly to zero within this width [ns]: an early pulse must not be impossible. On
 #: simulated muons widths of 1 to 3 ns are better by 0.6 in the likelihood of an event, whose pulses
 #: are as well timed as we simulate them; real ones are read out in steps of up to 25 ns.
 SOFTENING: Final = 5.0
-
-_CHARGE: Final = PHOTONS_PER_GEV * MODULE_AREA
+#: Charge per energy of a cascade and fluence per photon [PE m^2/GeV].
+CHARGE: Final = PHOTONS_PER_GEV * MODULE_AREA
+#: Edges beyond this are those of all time [ns].
 _EVER: Final = 1e8
 _ONE: Final = np.float32(1.0)
+#: Exponents beyond this are as good as infinite.
 _STEEP: Final = np.float32(80.0)
 
 
@@ -180,7 +168,7 @@ def fill_response(
         y = pairs.source[j, 1] - pairs.om[k, 1]
         z = pairs.source[j, 2] - pairs.om[k, 2]
         direct = times[j] + np.sqrt(x * x + y * y + z * z) * (N_REF / LIGHT_SPEED)
-        charge = _CHARGE * efficiency[k] * np.exp(light.log_fluence[p])
+        charge = CHARGE * efficiency[k] * np.exp(light.log_fluence[p])
         mixture_weights(light.mixture[p], weight, inverse_width)
         first = modules.first_edge[k]
         n_edge = modules.first_edge[k + 1] - first
@@ -207,201 +195,3 @@ def fill_response(
                 response[j, row] = seen
             else:
                 column[j] += seen
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """Which sources and modules are paired while a track of one direction is fitted.
-
-    Attributes
-    ----------
-    timed, near : tuple of ndarray
-        Sources and timed modules, sources and near dark modules.
-    far : tuple of ndarray
-        Places and far dark modules.
-    nodes : ndarray, shape (n_node,)
-        Those places along the track [m].
-    spread : ndarray, shape (n_source, n_node)
-        Matrix that interpolates from there to the sources.
-    """
-
-    timed: tuple[IntArray, IntArray]
-    near: tuple[IntArray, IntArray]
-    far: tuple[IntArray, IntArray]
-    nodes: FloatArray
-    spread: FloatArray
-
-    def only(self, chosen: IntArray) -> Sight:
-        """Return the pairs of some of the sources, renumbered; `chosen` ascends."""
-        number = np.full(len(self.spread), -1, dtype=np.int64)
-        number[chosen] = np.arange(len(chosen))
-
-        def keep(pair: tuple[IntArray, IntArray]) -> tuple[IntArray, IntArray]:
-            source = number[pair[0]]
-            is_kept = source >= 0
-            return source[is_kept], pair[1][is_kept]
-
-        return Sight(keep(self.timed), keep(self.near), self.far, self.nodes, self.spread[chosen])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LineLight:
-    """Light of a track at some position, whatever its time."""
-
-    light: SeenLight
-    pairs: Pairs
-    response: FloatArray
-    column: FloatArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Viewer:
-    """The modules of an event, and what tracks give to their bins.
-
-    Attributes
-    ----------
-    model : LightModel
-        Light of the sources.
-    timed, dark : Modules
-        Modules with bins, and those that count but have no pulse.
-    bins : TimedModules
-        Bins of the timed ones.
-    n_row : int
-        Rows of the matrix.
-    dark_row : int, optional
-        Dark modules have rows of their own from this on; or they only add to the column sums.
-    softening : float
-        Width within which delays go to zero [ns].
-    """
-
-    model: LightModel
-    timed: Modules
-    dark: Modules
-    bins: TimedModules
-    n_row: int
-    dark_row: int | None
-    softening: float = SOFTENING
-
-    def sight(self, line: SegmentedLine, at: FloatArray) -> Sight:
-        """Pair sources and modules for tracks near one.
-
-        Parameters
-        ----------
-        line : SegmentedLine
-            The sources.
-        at : ndarray, shape (3,)
-            The track.
-
-        Returns
-        -------
-        Sight
-        """
-        foot = line.point(at, 0.0)[0]
-        timed_along, timed_distance = _from_line(self.timed.place, foot, line.direction)
-        timed = reach_pairs(line.along, timed_along, timed_distance, REACH)
-        along, distance = _from_line(self.dark.place, foot, line.direction)
-        nodes, spread = np.zeros(0), np.zeros((len(line.along), 0))
-        is_far = np.zeros(len(along), dtype=np.bool_)
-        span = line.along[-1] - line.along[0]
-        n_node = int(np.ceil(span / _NODES)) + 1
-        if self.dark_row is None and 4 <= n_node < len(line.along):
-            is_far = distance > _FAR
-            nodes = np.linspace(line.along[0], line.along[-1], n_node)
-            spread = CubicSpline(nodes, np.eye(n_node))(line.along)
-        # a distance beyond reach leaves a module out
-        near = reach_pairs(line.along, along, np.where(is_far, np.inf, distance), REACH)
-        far = reach_pairs(nodes, along, np.where(is_far, distance, np.inf), REACH)
-        return Sight(timed, near, far, nodes, spread)
-
-    def see(self, line: SegmentedLine, at: FloatArray, sight: Sight) -> LineLight:
-        """Evaluate the networks for one position of the track (its time does not matter).
-
-        Parameters
-        ----------
-        line : SegmentedLine
-            The sources.
-        at : ndarray, shape (3,)
-            The track.
-        sight : Sight
-            The pairs, those of this or a near track.
-
-        Returns
-        -------
-        LineLight
-        """
-        ends = _Sources(self.model, line.xyz(at), line.direction)
-        pairs = ends.pairs(self.timed, sight.timed)
-        mixture = np.empty((len(sight.timed[0]), 3 * N_COMPONENTS), np.float32)
-        weights, tables = self.model.weights, self.model.tables
-        mixtures(pairs, tables, weights.time, ends.inputs, self.timed.inputs, mixture)
-        light = SeenLight(ends.log_fluence(pairs, self.timed), mixture)
-
-        response = np.zeros((len(line.along), self.n_row))
-        column = np.zeros(len(line.along))
-        charge = self._dark_charge(ends, sight.near)
-        if self.dark_row is None:
-            column += np.bincount(sight.near[0], weights=charge, minlength=len(column))
-        else:
-            response[sight.near[0], self.dark_row + sight.near[1]] = charge
-        if len(sight.nodes):
-            foot = line.point(at, 0.0)[0]
-            places = foot + sight.nodes[:, np.newaxis] * line.direction
-            at_nodes = _Sources(self.model, places, line.direction)
-            charge = self._dark_charge(at_nodes, sight.far)
-            total = np.bincount(sight.far[0], weights=charge, minlength=len(sight.nodes))
-            column += np.maximum(sight.spread @ total, 0.0)
-        return LineLight(light, pairs, response, column)
-
-    def fill(
-        self, seen: LineLight, line: SegmentedLine, at: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return response (n_source, n_row) and column sums (n_source,) at one time [PE/GeV]."""
-        response, column = seen.response.copy(), seen.column.copy()
-        fill_response(
-            seen.light,
-            seen.pairs,
-            line.times(at),
-            self.timed.efficiency,
-            self.bins,
-            self.softening,
-            response,
-            column,
-        )
-        return response, column
-
-    def _dark_charge(self, sources: _Sources, chosen: tuple[IntArray, IntArray]) -> FloatArray:
-        """Return the expected charge of pairs with dark modules [PE/GeV]."""
-        pairs = sources.pairs(self.dark, chosen)
-        fluence = np.exp(sources.log_fluence(pairs, self.dark))
-        return np.asarray(_CHARGE * self.dark.efficiency[chosen[1]] * fluence)
-
-
-class _Sources:
-    """Sources of one direction, with what the networks want to know of them alone."""
-
-    def __init__(self, model: LightModel, xyz: FloatArray, direction: FloatArray) -> None:
-        self._model = model
-        height = model.ice.effective_z(xyz)
-        self._place = np.ascontiguousarray(np.column_stack([xyz, height]))
-        self._direction = np.ascontiguousarray(np.broadcast_to(direction, xyz.shape))
-        self.inputs = source_inputs(height, self._direction, model.tables)
-
-    def pairs(self, modules: Modules, chosen: tuple[IntArray, IntArray]) -> Pairs:
-        """Return pairs of these sources with modules."""
-        return Pairs(self._place, modules.place, self._direction, *chosen)
-
-    def log_fluence(self, pairs: Pairs, modules: Modules) -> FloatArray:
-        """Return the logarithm of the accepted fluence per photon of some pairs [1/m^2]."""
-        result = np.empty(len(pairs.source_index))
-        tables, weights = self._model.tables, self._model.weights
-        log_fluence(pairs, tables, weights.charge, self.inputs, modules.inputs, result)
-        return result
-
-
-def _from_line(
-    place: FloatArray, foot: FloatArray, direction: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return how far along a line modules are from its foot, and how far from the line [m]."""
-    delta = place[:, :3] - foot
-    along = delta @ direction
-    return along, np.sqrt(np.maximum((delta**2).sum(axis=1) - along**2, 0.0))

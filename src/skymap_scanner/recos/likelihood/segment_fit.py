@@ -25,8 +25,8 @@ from skymap_scanner.recos.minimise.profiled import Curvature, profiled_step
 from skymap_scanner.recos.minimise.unfolding import Problem, unfold
 
 if TYPE_CHECKING:
-    from skymap_scanner.recos.likelihood.response import LineLight, Sight, Viewer
     from skymap_scanner.recos.likelihood.segments import SegmentedLine
+    from skymap_scanner.recos.likelihood.viewer import LineLight, Sight, Viewer
     from skymap_scanner.recos.minimise.unfolding import Uncertainty
     from skymap_scanner.units import FloatArray, IntArray
 
