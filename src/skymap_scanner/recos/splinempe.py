@@ -54,7 +54,9 @@ class SplineMPEOptions:
         choices=("model", "pandel"),
     )
     variations: str = option(
-        "classic", help="set of vertex variations", choices=("classic", "point")
+        "point",
+        help="set of vertex variations; the seven classic ones lead to the same map",
+        choices=("classic", "point"),
     )
     ice: str = option(
         _MODEL_ICE,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def test_plan_says_all_about_the_scan(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan(reco_algo="SplineMPE")
     assert plan.reco.name == "splinempe"
-    assert plan.n_variations == 7
+    assert plan.n_variations == 1
     assert plan.progression.nsides == (1, 2)
     assert plan.scan_id == "1-1-1-2-1714953600-abcdef"
     assert not plan.is_real
@@ -56,16 +56,16 @@ def test_levels_for_other_options_are_not_used_and_that_is_said(
     monkeypatch.setattr(levels, "shipped_levels", lambda: (entry,))
     assert make_plan(reco_algo="splinempe").level_rule.ts_level(0.9) == 8.0
     assert caplog.records == []
-    other = make_plan(reco_algo="splinempe", reco_options={"variations": "point"})
+    other = make_plan(reco_algo="splinempe", reco_options={"variations": "classic"})
     assert other.level_rule.name == "hpd"
-    assert "variations=classic, not point" in other.level_rule.note
+    assert "variations=point, not classic" in other.level_rule.note
     assert other.level_rule.note in caplog.text
 
 
 def test_settings_of_the_reco_have_a_cache_of_their_own(make_plan: MakePlan) -> None:
     default = make_plan(reco_algo="splinempe").folders.cache
-    same = make_plan(reco_algo="splinempe", reco_options={"variations": "classic"}).folders.cache
-    other = make_plan(reco_algo="splinempe", reco_options={"variations": "point"}).folders.cache
+    same = make_plan(reco_algo="splinempe", reco_options={"variations": "point"}).folders.cache
+    other = make_plan(reco_algo="splinempe", reco_options={"variations": "classic"}).folders.cache
     assert default == same != other
 
 

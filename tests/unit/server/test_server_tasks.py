@@ -22,7 +22,9 @@ N = 200
 @pytest.fixture(scope="module")
 def maker(root: Path) -> TaskMaker:
     event = read_event(root / "examples" / "simulated_track.json")
-    return TaskMaker(scan_id="scan", reco=make_reco("splinempe"), event=event)
+    return TaskMaker(
+        scan_id="scan", reco=make_reco("splinempe", {"variations": "classic"}), event=event
+    )
 
 
 def tasks_of(bodies: list[bytes]) -> list[Task]:

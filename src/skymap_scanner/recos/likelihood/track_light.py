@@ -46,11 +46,11 @@ _NOISE_LEFT: Final = 0.5
 #: Closest approach is softened here, so that a track through a module has a gradient [m].
 _SOFT: Final = 1.0
 #: A track passes this near to the charge-weighted centre of the hit modules [m]; to be nearer costs
-#: nothing, to be one width farther half a unit. Of 900 simulated muons none was farther than 78 m.
+#: nothing, to be one width farther half a unit. Of 1150 simulated muons none was farther than 80 m.
 #: Without it a track half a kilometre away, from which light comes at any time, may look better
 #: than one that shines all along when the true one begins in the detector.
-_NEARBY: Final = 150.0
-_WALL: Final = 15.0
+_NEARBY: Final = 100.0
+_WALL: Final = 10.0
 #: Step of the differences of the network [m].
 _STEP: Final = 0.3
 #: No light arrives earlier than this many widths; the density there is 1e-14 of the peak.

@@ -75,8 +75,9 @@ class TrackConstants:
     .. math:: \sigma^2 = \sigma_0^2 + (k\, 10^{p b} D)^2, \qquad g = \max(0, g_0 + g_1 b)
 
     where b is the `brightness` of the event. The values are the maximum of the likelihood at the
-    true tracks of simulated muons, in ice that differs from that of the model
-    (``benchmarks/fit_track_light.py``). No measured event took part.
+    true tracks of 1150 simulated muons with 341,868 hit modules, half of them to fit and half to
+    test, in ice that differs from that of the model (``benchmarks/fit_track_light.py``, seed 3,
+    2026-11-27). No measured event took part.
 
     Attributes
     ----------
@@ -88,11 +89,11 @@ class TrackConstants:
         :math:`g_0` and :math:`g_1`.
     """
 
-    near_jitter: float = 6.9
-    path_jitter: float = 0.186
-    path_power: float = 0.28
-    softening: float = 0.121
-    softening_slope: float = 0.033
+    near_jitter: float = 6.8
+    path_jitter: float = 0.2
+    path_power: float = 0.17
+    softening: float = 0.13
+    softening_slope: float = 0.025
 
     def jitter(self, bright: float) -> tuple[float, float]:
         """Return jitter next to the track [ns] and its growth with distance [ns/m]."""
