@@ -51,6 +51,6 @@ def test_table_agrees_with_the_quadrature_and_knows_its_slopes() -> None:
         found = np.exp(work[4:6, 0])
         np.testing.assert_allclose(found, [density[0], survival[0]], rtol=0.02, atol=1e-12)
         for k, step in enumerate(np.diag([1e-4, 1e-4, 1e-4 * (1.0 + abs(x))])):
-            lookup(table, *(np.array([mean, log_width, x]) + step), near)
+            lookup(table, mean + step[0], log_width + step[1], x + step[2], near)
             slope = (near[4:6, 0] - work[4:6, 0]) / step[k]
             np.testing.assert_allclose(work[4:6, 1 + k], slope, rtol=0.02, atol=0.02)
