@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from skymap_scanner.compiled import fast_kernel
+from skymap_scanner.compiled import fast_kernel, kernel
 from skymap_scanner.light.inputs import N_PAIR_INPUTS, fill_pair_inputs
 
 if TYPE_CHECKING:
@@ -95,6 +95,16 @@ def _hidden(
             two[row, k] = _HALF * value * (_ONE + value / np.sqrt(_ONE + value * value))
 
 
+@kernel
+def _along(inputs: Float32Array, weights: Float32Array) -> Float32Array:
+    """Return ``inputs @ weights``, summed in order wherever the arrays lie in memory."""
+    result = np.zeros(inputs.shape[0], np.float32)
+    for row in range(inputs.shape[0]):
+        for k in range(weights.size):
+            result[row] += inputs[row, k] * weights[k]
+    return result
+
+
 @fast_kernel
 def log_fluence(
     pairs: Pairs,
@@ -121,7 +131,8 @@ def log_fluence(
     """
     n_hidden = layers.hidden.shape[0]
     parts = (np.dot(source_in, layers.source) + layers.bias, np.dot(om_in, layers.om))
-    source_skip, om_skip = np.dot(source_in, layers.skip_source), np.dot(om_in, layers.skip_om)
+    source_skip = _along(source_in, layers.skip_source)
+    om_skip = _along(om_in, layers.skip_om)
     inputs = np.empty(N_PAIR_INPUTS * _BLOCK, np.float32)
     one, two = np.empty((_BLOCK, n_hidden), np.float32), np.empty((_BLOCK, n_hidden), np.float32)
     falling = np.empty(_BLOCK, np.float32)

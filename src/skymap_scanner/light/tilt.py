@@ -82,7 +82,7 @@ class TiltTable:
         array([ 0.1674, -2.4023])
         """
         points = np.asarray(xyz, dtype=np.float64)
-        along = points[..., :2] @ self.gradient - self.origin
+        along = points[..., 0] * self.gradient[0] + points[..., 1] * self.gradient[1] - self.origin
         i = np.clip(np.searchsorted(self.distance, along) - 1, 0, self.distance.size - 2)
         f = (along - self.distance[i]) / (self.distance[i + 1] - self.distance[i])
         row = (SURFACE_Z - points[..., 2] - self.depth[0]) / (self.depth[1] - self.depth[0])

@@ -330,7 +330,7 @@ def _as_fit(outcome: Outcome, volume: Prism) -> Fit:
         is_inside = (along >= crossing[0] - _MARGIN) & (along <= crossing[1] + _MARGIN)
         total, inside = float(energy.sum()), float(energy[is_inside].sum())
         counted = np.where(is_inside, outcome.light, 0.0)
-    centre = float(counted @ along / counted.sum()) if counted.sum() > 0.0 else 0.0
+    centre = float(np.sum(counted * along) / counted.sum()) if counted.sum() > 0.0 else 0.0
     vertex, vertex_time = outcome.line.point(outcome.at, centre)
     return Fit(
         status=FitStatus.OK,

@@ -189,15 +189,13 @@ def test_loss_of_times_is_minus_the_logarithm_of_the_run_times_density() -> None
 
 def test_every_record_comes_once_per_epoch() -> None:
     fit = Fit(n_epochs=3.0, batch=100)
-    batches = list(training._batches(1000, fit, np.random.default_rng(5)))
-    assert len(batches) == 30
+    drawn = list(training.batches(1000, fit, np.random.default_rng(5)))
+    assert len(drawn) == 30
     for epoch in range(3):
-        seen = np.sort(np.concatenate(batches[10 * epoch : 10 * epoch + 10]))
+        seen = np.sort(np.concatenate(drawn[10 * epoch : 10 * epoch + 10]))
         np.testing.assert_array_equal(seen, np.arange(1000))
-    assert not np.array_equal(batches[0], batches[10])
-    assert all(
-        batch.size == 100 for batch in training._batches(1050, fit, np.random.default_rng(5))
-    )
+    assert not np.array_equal(drawn[0], drawn[10])
+    assert all(batch.size == 100 for batch in training.batches(1050, fit, np.random.default_rng(5)))
 
 
 # --- closure ---

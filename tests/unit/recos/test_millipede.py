@@ -108,15 +108,17 @@ def test_wrong_directions_are_worse(
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("nside", [1, 8, 64, 512])
-def test_every_resolution_gives_a_sound_fit_and_nearly_the_same_again(
+def test_every_resolution_gives_a_sound_fit_and_the_same_bits_again(
     name: str, nside: int, cascade: dict[str, Any], make_toy_event: MakeEvent
 ) -> None:
+    """Wherever in memory the arrays lie: a library's sums of products once depended on that."""
     reco, event = make_reco(name), make_toy_event(**cascade)
-    first, again = (_fit(reco, event, nside=nside) for _ in range(2))
-    assert _is_sound(first)
-    assert again.nll == pytest.approx(first.nll, abs=0.01)
-    assert again.vertex == pytest.approx(first.vertex, abs=0.1)
-    assert again.energy_in == pytest.approx(first.energy_in, rel=1e-3)
+    fits, elsewhere = [], []
+    for k in range(3):
+        fits.append(_fit(reco, event, nside=nside))
+        elsewhere.append(np.empty(999 + 7 * k))  # what comes next is allocated at another place
+    assert _is_sound(fits[0])
+    assert fits == [fits[0]] * 3
 
 
 @pytest.mark.parametrize("name", NAMES)

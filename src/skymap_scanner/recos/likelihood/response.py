@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from skymap_scanner.compiled import fast_kernel, kernel
+from skymap_scanner.compiled import kernel
 from skymap_scanner.light.fast_math import exp32, log32
 from skymap_scanner.light.inputs import om_inputs
 from skymap_scanner.light.mixture import N_COMPONENTS, mixture_weights
@@ -127,7 +127,9 @@ def reach_pairs(
     return source_index, om_index
 
 
-@fast_kernel
+# Not a fast kernel: the compiler makes two versions of its loops, between which the place of the
+# arrays in memory decides, and with liberties in the arithmetic they differ in the last digit.
+@kernel
 def fill_response(
     light: SeenLight,
     pairs: Pairs,
@@ -174,7 +176,8 @@ def fill_response(
         n_edge = modules.first_edge[k + 1] - first
         for e in range(n_edge):
             t = min(max(modules.edges[first + e] - direct, -_EVER), _EVER) + TIME_OFFSET
-            soft = 0.5 * (t + np.sqrt(t * t + 4.0 * softening * softening))
+            root = np.sqrt(t * t + 4.0 * softening * softening)
+            soft = 0.5 * (t + root) if t > 0.0 else 2.0 * softening * softening / (root - t)
             log_time[e] = log32(np.float32(max(soft, 1e-9)))
             fraction[e] = np.float32(0.0)
         for c in range(N_COMPONENTS):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.special import gammaln
 
+from skymap_scanner.recos.minimise.products import matrix_vector, vector_matrix
 from skymap_scanner.recos.minimise.profiled import Curvature, profiled_step
 from skymap_scanner.recos.minimise.unfolding import Problem, unfold
 
@@ -311,14 +312,15 @@ class SegmentFit:
         seen = self._viewer.see(few, point.at, few_sight)
         slope = np.empty((3, len(point.mu)))
         of_column = np.empty(3)
-        column = point.column[active] @ energy
+        expected = vector_matrix(energy, matrix)
+        in_column = matrix_vector(point.column[active], energy)
         for k in range(3):
             at = point.at.copy()
             at[k] += _STEP
             moved = self._viewer.see(few, at, few_sight) if k < 2 else seen
             response, columns = self._viewer.fill(moved, few, at)
-            slope[k] = (energy @ response - energy @ matrix) / _STEP
-            of_column[k] = (columns @ energy - column) / _STEP
+            slope[k] = (vector_matrix(energy, response) - expected) / _STEP
+            of_column[k] = (matrix_vector(columns, energy) - in_column) / _STEP
         ratio = data.charge / point.mu
         rho2 = data.uncertainty.relative**2
         if rho2 > 0.0:
@@ -328,7 +330,7 @@ class SegmentFit:
         else:
             first = 1.0 - ratio
             weight = np.minimum(ratio, _SURPRISE) / point.mu
-        gradient = of_column + slope @ first
+        gradient = of_column + matrix_vector(slope, first)
         weighted = slope * weight
         curvature = Curvature(weighted @ slope.T, weighted @ matrix.T, (matrix * weight) @ matrix.T)
         return gradient, curvature

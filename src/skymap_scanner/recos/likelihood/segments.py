@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from skymap_scanner.recos.minimise.products import matrix_vector, vector_matrix
 from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class SegmentedLine:
 
     def xyz(self, at: FloatArray) -> FloatArray:
         """Return the sources of the track `at` (u, v, w), shape (n_source, 3) [m]."""
-        foot = self.reference + at[:2] @ self.basis
+        foot = self.reference + vector_matrix(at[:2], self.basis)
         return np.asarray(foot + self.along[:, np.newaxis] * self.direction)
 
     def times(self, at: FloatArray) -> FloatArray:
@@ -63,8 +64,9 @@ class SegmentedLine:
     def through(self, vertex: FloatArray, vertex_time: float) -> FloatArray:
         """Return (u, v, w) of the track through a point [m] at a time [ns]."""
         delta = vertex - self.reference
-        u, v = self.basis @ delta
-        return np.array([u, v, vertex_time * LIGHT_SPEED - delta @ self.direction])
+        u, v = matrix_vector(self.basis, delta)
+        along = matrix_vector(delta, self.direction)
+        return np.array([u, v, vertex_time * LIGHT_SPEED - along])
 
     def only(self, chosen: IntArray) -> SegmentedLine:
         """Return the same track with some of its sources."""
@@ -106,7 +108,7 @@ class SegmentedLine:
 
     def point(self, at: FloatArray, distance: float) -> tuple[FloatArray, float]:
         """Return point [m] and time [ns] of a track at a distance from the plane [m]."""
-        foot = self.reference + at[:2] @ self.basis
+        foot = self.reference + vector_matrix(at[:2], self.basis)
         return foot + distance * self.direction, float((at[2] + distance) / LIGHT_SPEED)
 
 
@@ -143,8 +145,8 @@ def place_segments(
     """
     from skymap_scanner.recos.likelihood.mpe import track_basis
 
-    seen = (om_xyz - reference) @ direction
-    centre = -float(reference @ direction)
+    seen = matrix_vector(om_xyz - reference, direction)
+    centre = -float(matrix_vector(reference, direction))
     first = max(seen.min() - _BEFORE, centre - boundary)
     last = min(seen.max() + _AFTER, centre + boundary)
     begin = np.ceil(first / spacing - shift)

@@ -100,7 +100,7 @@ def geometric_edges(first: float, end: float) -> FloatArray:
     Examples
     --------
     >>> geometric_edges(112.0, 250.0)
-    array([100. , 125. , 162.5, 218.75])
+    array([100.  , 125.  , 162.5 , 218.75])
     """
     edges = []
     edge, width = first - _LEAD, _FIRST_WIDTH

@@ -25,6 +25,7 @@ from skymap_scanner.recos.likelihood.response import (
     fill_response,
     reach_pairs,
 )
+from skymap_scanner.recos.minimise.products import matrix_vector
 
 if TYPE_CHECKING:
     from skymap_scanner.light.model import LightModel
@@ -180,9 +181,9 @@ class Viewer:
             foot = line.point(at, 0.0)[0]
             places = foot + sight.nodes[:, np.newaxis] * line.direction
             at_nodes = _Sources(self.model, places, line.direction)
-            charge = self._dark_charge(at_nodes, sight.far)
-            total = np.bincount(sight.far[0], weights=charge, minlength=len(sight.nodes))
-            column += np.maximum(sight.spread @ total, 0.0)
+            total = np.zeros(len(sight.nodes))
+            np.add.at(total, sight.far[0], self._dark_charge(at_nodes, sight.far))
+            column += np.maximum(matrix_vector(sight.spread, total), 0.0)
         return LineLight(light, pairs, response, column)
 
     def fill(
@@ -236,5 +237,5 @@ def _from_line(
 ) -> tuple[FloatArray, FloatArray]:
     """Return how far along a line modules are from its foot, and how far from the line [m]."""
     delta = place[:, :3] - foot
-    along = delta @ direction
+    along = matrix_vector(delta, direction)
     return along, np.sqrt(np.maximum((delta**2).sum(axis=1) - along**2, 0.0))

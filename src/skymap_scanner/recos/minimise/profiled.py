@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from skymap_scanner.recos.minimise.newton import cholesky_solve
+
 if TYPE_CHECKING:
     from skymap_scanner.units import FloatArray
 
@@ -40,9 +42,14 @@ class Curvature:
 
     def remaining(self) -> FloatArray:
         """Return S, the curvature in the few when the many follow, shape (n_few, n_few)."""
+        n_few, n_many = self.crossed.shape
         diagonal = np.diag(self.of_many)
         many = self.of_many + np.diag(_RIDGE * diagonal + np.finfo(np.float64).tiny)
-        return np.asarray(self.of_few - self.crossed @ np.linalg.solve(many, self.crossed.T))
+        lower, followed = np.empty((n_many, n_many)), np.empty((n_few, n_many))
+        for k in range(n_few):
+            if not cholesky_solve(many, np.ascontiguousarray(self.crossed[k]), lower, followed[k]):
+                return self.of_few
+        return np.asarray(self.of_few - np.einsum("ik,jk->ij", self.crossed, followed))
 
 
 def profiled_step(
@@ -68,10 +75,9 @@ def profiled_step(
     """
     diagonal = np.diag(curvature.of_few)
     floor = 1e-12 * diagonal.max(initial=0.0) + 1e-300
-    try:
-        matrix = curvature.remaining() + np.diag(damping * diagonal + floor)
-        step = -np.linalg.solve(matrix, gradient)
-    except np.linalg.LinAlgError:
+    matrix = curvature.remaining() + np.diag(damping * diagonal + floor)
+    step = np.empty(len(gradient))
+    if not cholesky_solve(matrix, -gradient, np.empty_like(matrix), step):
         step = -gradient / np.maximum(diagonal, floor)
     largest = float(np.abs(step).max(initial=0.0))
     if not np.isfinite(largest):

@@ -201,7 +201,10 @@ def _newton(problem: Problem, energy: FloatArray, mu: FloatArray, nll: float) ->
     for i in range(n_row):
         slope[i] = _slope(problem, i, mu[i])
         root[i] = np.sqrt(problem.charge[i]) / mu[i]
-    gradient = problem.column + np.dot(problem.response, slope)
+    gradient = problem.column.copy()
+    for j in range(energy.size):
+        for i in range(n_row):
+            gradient[j] += problem.response[j, i] * slope[i]
     active = np.flatnonzero((energy > 0.0) | (gradient < 0.0))
     scaled = np.empty((active.size, n_row))
     for a in range(active.size):
