@@ -79,6 +79,7 @@ class MillipedeOriginal(SegmentedReco):
             dead=cleaned.dead_time(event),
             is_usable=is_usable,
             is_dark=is_usable,
+            has_row=np.zeros_like(is_usable),
         )
 
     def uncertainty(self) -> Uncertainty:

@@ -58,6 +58,9 @@ class CleanEvent:
         Modules whose pulses count.
     is_dark : ndarray of bool, shape (n_om,)
         Modules that count when they have no pulse.
+    has_row : ndarray of bool, shape (n_om,)
+        Those of them whose expectation counts as uncertain when that of bins does; that of the
+        others counts as it is.
     """
 
     series: PulseSeries
@@ -65,6 +68,7 @@ class CleanEvent:
     dead: Mapping[int, Sequence[tuple[float, float]]]
     is_usable: BoolArray
     is_dark: BoolArray
+    has_row: BoolArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +109,8 @@ class SegmentedReco(RecoInterface):
 
     #: Sources farther along the track from its point closest to the origin are left out [m].
     boundary: ClassVar[float] = math.inf
+    #: Far from the track one of so many modules without light stands for all.
+    far_stride: ClassVar[int] = 1
 
     def clean(self, event: Event) -> CleanEvent:
         """Return the pulses and modules that count."""
@@ -201,15 +207,15 @@ class SegmentedReco(RecoInterface):
         has_rows = uncertainty.relative > 0.0
         bins = bin_pulses(series, window=clean.window, dead=dead, with_empty_rows=has_rows)
         counts[bins.om_index] = False
-        dark = np.flatnonzero(counts)
+        rowed = np.flatnonzero(counts & clean.has_row & has_rows)
+        loose_ones = np.flatnonzero(counts & ~(clean.has_row & has_rows))
+        dark = np.concatenate([rowed, loose_ones])
 
         length = clean.window[1] - clean.window[0]
         charge, duration, loose = bins.charge, bins.duration, bins.loose_duration
-        if has_rows:
-            charge = np.concatenate([charge, np.zeros(len(dark))])
-            duration = np.concatenate([duration, np.full(len(dark), length)])
-        else:
-            loose += len(dark) * length
+        charge = np.concatenate([charge, np.zeros(len(rowed))])
+        duration = np.concatenate([duration, np.full(len(rowed), length)])
+        loose += len(loose_ones) * length
         rate = self.options.noise_rate_hz * 1e-9
         om_xyz, efficiency = detector.om_xyz, detector.rel_efficiency
         viewer = Viewer(
@@ -218,7 +224,8 @@ class SegmentedReco(RecoInterface):
             dark=Modules.of(model, om_xyz[dark], efficiency[dark]),
             bins=bins.modules,
             n_row=len(charge),
-            dark_row=len(bins.charge) if has_rows else None,
+            n_dark_rows=len(rowed),
+            far_stride=self.far_stride,
         )
         return viewer, Data(charge, rate * duration + _LEAST_NOISE, rate * loose, uncertainty)
 
@@ -268,7 +275,7 @@ class SegmentedReco(RecoInterface):
             rows, [0.0, 57.0, 114.0, 400.0], np.ones(4), flags=np.ones(4)
         )
         every = np.ones(detector.n_om, dtype=np.bool_)
-        clean = CleanEvent(pulses, (-500.0, 5000.0), {}, every, every)
+        clean = CleanEvent(pulses, (-500.0, 5000.0), {}, every, every, every)
         prepared = self._gathered(detector, pulses, clean, pulses)
         x, y, z = detector.om_xyz[rows[0]].tolist()
         for nside in (8, 512):

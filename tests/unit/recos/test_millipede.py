@@ -381,10 +381,11 @@ def test_bad_modules_do_not_count(make_toy_event: MakeEvent) -> None:
     assert MillipedeOriginal().clean(event).is_usable[DETECTOR.index_of(36, 20)]
 
 
-def test_wilks_uses_a_sparse_grid_of_dark_modules_and_no_deepcore(toy_event: Event) -> None:
-    clean = MillipedeWilks().clean(toy_event)
+def test_wilks_can_use_a_sparse_grid_of_dark_modules_and_no_deepcore(toy_event: Event) -> None:
+    clean = MillipedeWilks({"unhit": "sparse"}).clean(toy_event)
     assert clean.is_dark.sum() <= 252
     assert not clean.is_usable[DETECTOR.is_deepcore].any()
+    assert MillipedeWilks().clean(toy_event).is_dark.sum() > 4000
     assert MillipedeOriginal().clean(toy_event).is_dark.sum() > 4000
 
 

@@ -63,7 +63,7 @@ def _scene(model: LightModel, *, spacing: float = 20.0, has_dark_rows: bool = Fa
         dark=Modules.of(model, xyz[DARK], efficiency[DARK]),
         bins=bins.modules,
         n_row=n_row + (len(DARK) if has_dark_rows else 0),
-        dark_row=n_row if has_dark_rows else None,
+        n_dark_rows=len(DARK) if has_dark_rows else 0,
     )
     line = place_segments(
         xyz[HIT], xyz[HIT].mean(axis=0), direction_vector(1.2, 0.4), spacing=spacing, boundary=650.0
@@ -300,7 +300,7 @@ def test_sums_of_some_sources_are_those_of_all(trained: Scene) -> None:
 def test_dark_modules_may_have_rows(handmade: Scene) -> None:
     scene = _scene(handmade.model, has_dark_rows=True)
     response, column = _filled(scene)
-    first = scene.viewer.dark_row
+    first = scene.viewer.n_row - scene.viewer.n_dark_rows
     assert first is not None
     np.testing.assert_allclose(response[:, first:], _obvious_charge(scene, DARK), rtol=1e-4)
     plain, with_dark = _filled(handmade)
@@ -313,3 +313,15 @@ def test_a_track_far_away_sees_nothing(handmade: Scene) -> None:
     response, column = _filled(handmade, np.array([5000.0, 5000.0, 0.0]))
     assert not response.any()
     assert not column.any()
+
+
+def test_every_second_far_module_stands_for_all(trained: Scene) -> None:
+    dark = np.setdiff1d(np.flatnonzero(~DETECTOR.is_deepcore), trained.bins.om_index)
+    modules = Modules.of(trained.model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark])
+    scenes = [
+        trained._replace(viewer=replace(trained.viewer, dark=modules, far_stride=stride))
+        for stride in (1, 2)
+    ]
+    every, second = (_column_of_dark(scene) for scene in scenes)
+    assert not np.array_equal(every, second)
+    assert second.sum() == pytest.approx(every.sum(), rel=0.02)

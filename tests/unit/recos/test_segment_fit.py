@@ -62,7 +62,7 @@ def _scene(uncertainty: Uncertainty) -> Scene:
         dark=Modules.of(model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark]),
         bins=bins.modules,
         n_row=n_row,
-        dark_row=len(bins.charge),
+        n_dark_rows=len(dark),
     )
     # What is expected is what is measured.
     seen = viewer.see(line, TRUTH, viewer.sight(line, TRUTH))

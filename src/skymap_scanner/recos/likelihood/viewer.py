@@ -102,8 +102,12 @@ class Viewer:
         Bins of the timed ones.
     n_row : int
         Rows of the matrix.
-    dark_row : int, optional
-        Dark modules have rows of their own from this on; or they only add to the column sums.
+    n_dark_rows : int
+        So many dark modules, the first, have rows of their own, the last ones of the matrix; the
+        others only add to the column sums.
+    far_stride : int
+        Of the others that are far from the track one in so many stands for all: light varies less
+        from module to module there than it does along a string nearby.
     softening : float
         Width within which delays go to zero [ns].
     """
@@ -113,7 +117,8 @@ class Viewer:
     dark: Modules
     bins: TimedModules
     n_row: int
-    dark_row: int | None
+    n_dark_rows: int = 0
+    far_stride: int = 1
     softening: float = SOFTENING
 
     def sight(self, line: SegmentedLine, at: FloatArray) -> Sight:
@@ -138,12 +143,14 @@ class Viewer:
         is_far = np.zeros(len(along), dtype=np.bool_)
         span = line.along[-1] - line.along[0]
         n_node = int(np.ceil(span / _NODES)) + 1
-        if self.dark_row is None and 4 <= n_node < len(line.along):
+        if 4 <= n_node < len(line.along):
             is_far = distance > _FAR
+            is_far[: self.n_dark_rows] = False
             nodes = np.linspace(line.along[0], line.along[-1], n_node)
             spread = CubicSpline(nodes, np.eye(n_node))(line.along)
         # a distance beyond reach leaves a module out
         near = reach_pairs(line.along, along, np.where(is_far, np.inf, distance), REACH)
+        is_far &= np.arange(len(along)) % self.far_stride == 0
         far = reach_pairs(nodes, along, np.where(is_far, distance, np.inf), REACH)
         return Sight(timed, near, far, nodes, spread)
 
@@ -173,16 +180,18 @@ class Viewer:
         response = np.zeros((len(line.along), self.n_row))
         column = np.zeros(len(line.along))
         charge = self._dark_charge(ends, sight.near)
-        if self.dark_row is None:
-            column += np.bincount(sight.near[0], weights=charge, minlength=len(column))
-        else:
-            response[sight.near[0], self.dark_row + sight.near[1]] = charge
+        source, dark = sight.near
+        has_row = dark < self.n_dark_rows
+        first = self.n_row - self.n_dark_rows
+        response[source[has_row], first + dark[has_row]] = charge[has_row]
+        np.add.at(column, source[~has_row], charge[~has_row])
         if len(sight.nodes):
             foot = line.point(at, 0.0)[0]
             places = foot + sight.nodes[:, np.newaxis] * line.direction
             at_nodes = _Sources(self.model, places, line.direction)
             total = np.zeros(len(sight.nodes))
-            np.add.at(total, sight.far[0], self._dark_charge(at_nodes, sight.far))
+            charge = self.far_stride * self._dark_charge(at_nodes, sight.far)
+            np.add.at(total, sight.far[0], charge)
             column += np.maximum(matrix_vector(sight.spread, total), 0.0)
         return LineLight(light, pairs, response, column)
 
