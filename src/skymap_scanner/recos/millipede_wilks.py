@@ -33,9 +33,9 @@ __all__ = ["RECO_CLASS", "MillipedeWilks", "MillipedeWilksOptions"]
 # energies of simulated cascades 29 % too high; 8 % with 0.5, 3 % with 0.2 (2026-11-27, 14 events).
 
 # Why all modules without light, and not only those on the sparse grid of the classic settings:
-# where light is faint, modules that saw some would count and those that saw none would not. Energies
-# of simulated cascades are then up to four times too high (median of 20 events 1.06; 0.99 with all).
-# Those on the grid count as uncertain, the others add to the sums as they are.
+# where light is faint, modules that saw some would count and those that saw none would not.
+# Energies of simulated cascades are then up to four times too high (median of 20 events 1.06; 0.99
+# with all). Those on the grid count as uncertain, the others add to the sums as they are.
 
 #: What `MillipedeWilksOptions.likelihood` stands for: a of `recos.minimise.unfolding`.
 _EXTRA = {"mean": 0.0, "published": 1.0}
