@@ -85,7 +85,7 @@ def _unfold(simulated: SimulatedEvent) -> Unfolded:
     # photomultipliers have afterpulses, which are no light of the event
     cut = cut_late_pulses(pulses, simulated.window)
     dead = {om: [(end, math.inf)] for om, end in cut.ends.items()}
-    clean = CleanEvent(cut.series, cut.window, dead, is_usable, is_usable)
+    clean = CleanEvent(cut.series, cut.window, dead, is_usable, is_usable, ~is_usable)
     used = cut.series.select(is_usable[cut.series.om_index])
     prepared = MillipedeOriginal()._gathered(DETECTOR, pulses, clean, used)
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from skymap_scanner.compiled import kernel
-from skymap_scanner.light.fast_math import exp32, log32
 from skymap_scanner.light.inputs import om_inputs
 from skymap_scanner.light.mixture import N_COMPONENTS, mixture_weights
 from skymap_scanner.light.optics import MODULE_AREA, N_REF, PHOTONS_PER_GEV
@@ -44,9 +43,8 @@ SOFTENING: Final = 5.0
 CHARGE: Final = PHOTONS_PER_GEV * MODULE_AREA
 #: Edges beyond this are those of all time [ns].
 _EVER: Final = 1e8
-_ONE: Final = np.float32(1.0)
 #: Exponents beyond this are as good as infinite.
-_STEEP: Final = np.float32(80.0)
+_STEEP: Final = 80.0
 
 
 class SeenLight(NamedTuple):
@@ -127,8 +125,9 @@ def reach_pairs(
     return source_index, om_index
 
 
-# Not a fast kernel: the compiler makes two versions of its loops, between which the place of the
-# arrays in memory decides, and with liberties in the arithmetic they differ in the last digit.
+# Neither a fast kernel nor with fast functions: the compiler makes two versions of its loops,
+# between which the place of arrays in memory decides; with liberties in the arithmetic their last digits
+# differ.
 @kernel
 def fill_response(
     light: SeenLight,
@@ -162,8 +161,7 @@ def fill_response(
         What falls in bins without rows is added [PE/GeV].
     """
     weight, inverse_width = np.empty(N_COMPONENTS, np.float32), np.empty(N_COMPONENTS, np.float32)
-    fraction = np.empty(modules.edges.size, np.float32)
-    log_time = np.empty(modules.edges.size, np.float32)
+    fraction, log_time = np.empty(modules.edges.size), np.empty(modules.edges.size)
     for p in range(pairs.source_index.size):
         j, k = pairs.source_index[p], pairs.om_index[p]
         x = pairs.source[j, 0] - pairs.om[k, 0]
@@ -178,22 +176,22 @@ def fill_response(
             t = min(max(modules.edges[first + e] - direct, -_EVER), _EVER) + TIME_OFFSET
             root = np.sqrt(t * t + 4.0 * softening * softening)
             soft = 0.5 * (t + root) if t > 0.0 else 2.0 * softening * softening / (root - t)
-            log_time[e] = log32(np.float32(max(soft, 1e-9)))
-            fraction[e] = np.float32(0.0)
+            log_time[e] = np.log(max(soft, 1e-9))
+            fraction[e] = 0.0
         for c in range(N_COMPONENTS):
             mean, scale, part = light.mixture[p, N_COMPONENTS + c], inverse_width[c], weight[c]
             for e in range(n_edge):
                 steps = min(max((mean - log_time[e]) * scale, -_STEEP), _STEEP)
-                fraction[e] += part / (_ONE + exp32(steps))
+                fraction[e] += part / (1.0 + np.exp(steps))
         if modules.edges[first] < -_EVER:
-            fraction[0] = np.float32(0.0)
+            fraction[0] = 0.0
         if modules.edges[first + n_edge - 1] > _EVER:
-            fraction[n_edge - 1] = _ONE
+            fraction[n_edge - 1] = 1.0
         for e in range(n_edge - 1):
             row = modules.row[first + e]
             if row == DEAD:
                 continue
-            seen = charge * max(fraction[e + 1] - fraction[e], np.float32(0.0))
+            seen = charge * max(fraction[e + 1] - fraction[e], 0.0)
             if row >= 0:
                 response[j, row] = seen
             else:

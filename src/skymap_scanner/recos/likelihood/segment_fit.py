@@ -332,7 +332,11 @@ class SegmentFit:
             weight = np.minimum(ratio, _SURPRISE) / point.mu
         gradient = of_column + matrix_vector(slope, first)
         weighted = slope * weight
-        curvature = Curvature(weighted @ slope.T, weighted @ matrix.T, (matrix * weight) @ matrix.T)
+        curvature = Curvature(
+            of_few=np.array([matrix_vector(slope, one) for one in weighted]),
+            crossed=np.array([matrix_vector(matrix, one) for one in weighted]),
+            of_many=(matrix * weight) @ matrix.T,
+        )
         return gradient, curvature
 
 

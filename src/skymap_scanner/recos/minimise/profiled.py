@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from skymap_scanner.recos.minimise.newton import cholesky_solve
+from skymap_scanner.recos.minimise.products import matrix_vector
 
 if TYPE_CHECKING:
     from skymap_scanner.units import FloatArray
@@ -49,7 +50,9 @@ class Curvature:
         for k in range(n_few):
             if not cholesky_solve(many, np.ascontiguousarray(self.crossed[k]), lower, followed[k]):
                 return self.of_few
-        return np.asarray(self.of_few - np.einsum("ik,jk->ij", self.crossed, followed))
+        return np.asarray(
+            self.of_few - np.array([matrix_vector(self.crossed, one) for one in followed])
+        )
 
 
 def profiled_step(
