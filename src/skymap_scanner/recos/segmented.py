@@ -259,7 +259,10 @@ class SegmentedReco(RecoInterface):
             spacing=spacing,
             boundary=self.boundary,
         )
-        outcome = prepared.fits.fit(line, _starts(prepared, seed, line), effort)
+        starts = _starts(prepared, seed, line)
+        if not starts:
+            return Fit.failed("no first guess is finite")
+        outcome = prepared.fits.fit(line, starts, effort)
         if not (math.isfinite(outcome.nll) and np.isfinite(outcome.at).all()):
             return Fit.failed("the likelihood is not finite at any first guess")
         return _as_fit(outcome, prepared.volume)
@@ -302,7 +305,7 @@ def parse_modules(text: str) -> list[tuple[int, int]]:
 
 
 def _starts(prepared: PreparedSegments, seed: Seed, line: SegmentedLine) -> list[FloatArray]:
-    """Return the tracks to start from."""
+    """Return the tracks to start from; none is the same as another, all are finite."""
     from skymap_scanner.event.vertex import refine_time
 
     guesses = [(np.array(seed.vertex), seed.vertex_time)]
@@ -318,6 +321,7 @@ def _starts(prepared: PreparedSegments, seed: Seed, line: SegmentedLine) -> list
     )
     starts = [line.through(vertex, time) for vertex, time in guesses]
     starts += [line.through(place, float(time)) for place, time in zip(places, times, strict=True)]
+    starts = [start for start in starts if np.isfinite(start).all()]
     return [start for k, start in enumerate(starts) if not _is_among(start, starts[:k])]
 
 

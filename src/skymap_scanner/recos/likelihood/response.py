@@ -126,8 +126,8 @@ def reach_pairs(
 
 
 # Neither a fast kernel nor with fast functions: the compiler makes two versions of its loops,
-# between which the place of arrays in memory decides; with liberties in the arithmetic their last digits
-# differ.
+# between which the place of the arrays in memory decides; with liberties in the arithmetic they
+# differ in the last digit.
 @kernel
 def fill_response(
     light: SeenLight,
