@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from skymap_scanner.recos.options import option
-from skymap_scanner.recos.segmented import CleanEvent, SegmentedReco
+from skymap_scanner.recos.segmented import CleanEvent, SegmentedOptions, SegmentedReco
 from skymap_scanner.recos.variations import octahedron, point
 
 if TYPE_CHECKING:
@@ -31,24 +31,13 @@ __all__ = ["RECO_CLASS", "MillipedeOriginal", "MillipedeOriginalOptions"]
 
 
 @dataclass(frozen=True, slots=True)
-class MillipedeOriginalOptions:
+class MillipedeOriginalOptions(SegmentedOptions):
     """Settings of millipede_original."""
 
     variations: str = option("point", help="set of vertex variations", choices=("classic", "point"))
-    light: str = option("spice_bfr-v2", help="light model: a name, or a file .npz")
-    late_pulse_residual: float = option(
-        1500.0,
-        help="pulses this much after the median of their module are cut",
-        unit="ns",
-        minimum=0.0,
-    )
     bright_factor: float = option(
         10.0, help="modules with more than this times the mean charge are left out", minimum=1.0
     )
-    noise_rate_hz: float = option(
-        560.0, help="noise rate of a module", unit="Hz", minimum=1e-3, maximum=1e6
-    )
-    bad_doms: str = option("", help="modules to leave out: string-om, separated by commas")
 
 
 class MillipedeOriginal(SegmentedReco):
@@ -65,14 +54,12 @@ class MillipedeOriginal(SegmentedReco):
 
     def clean(self, event: Event) -> CleanEvent:
         """Cut late pulses; leave out DeepCore, bright, saturated and bad modules."""
-        from skymap_scanner.event.exclusions import bright_modules, usable_modules
         from skymap_scanner.event.late_pulses import cut_late_pulses
 
         cleaned = cut_late_pulses(
             event.pulses, event.readout_window, self.options.late_pulse_residual
         )
-        bright = bright_modules(event.pulses, self.options.bright_factor)
-        is_usable = usable_modules(event, np.concatenate([bright, self.excluded(event)]))
+        is_usable = self.usable(event, event.pulses)
         return CleanEvent(
             series=cleaned.series,
             window=cleaned.window,

@@ -15,10 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from skymap_scanner.recos.options import option
-from skymap_scanner.recos.segmented import CleanEvent, SegmentedReco
+from skymap_scanner.recos.segmented import CleanEvent, SegmentedOptions, SegmentedReco
 
 if TYPE_CHECKING:
     from skymap_scanner.event import Event
@@ -42,10 +40,9 @@ _EXTRA = {"mean": 0.0, "published": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
-class MillipedeWilksOptions:
+class MillipedeWilksOptions(SegmentedOptions):
     """Settings of millipede_wilks."""
 
-    light: str = option("spice_bfr-v2", help="light model: a name, or a file .npz")
     relative_uncertainty: float = option(
         0.3,
         help="relative uncertainty of the expected charge; 0: Poisson",
@@ -62,19 +59,9 @@ class MillipedeWilksOptions:
         help="modules without light that count: those on a sparse grid, or all",
         choices=("all", "sparse"),
     )
-    late_pulse_residual: float = option(
-        1500.0,
-        help="pulses this much after the median of their module are cut",
-        unit="ns",
-        minimum=0.0,
-    )
     bright_factor: float = option(
         2.0, help="modules with more than this times the mean charge are left out", minimum=1.0
     )
-    noise_rate_hz: float = option(
-        560.0, help="noise rate of a module", unit="Hz", minimum=1e-3, maximum=1e6
-    )
-    bad_doms: str = option("", help="modules to leave out: string-om, separated by commas")
 
 
 class MillipedeWilks(SegmentedReco):
@@ -92,25 +79,21 @@ class MillipedeWilks(SegmentedReco):
 
     def clean(self, event: Event) -> CleanEvent:
         """Keep strings 1 to 78 and the time of the event; leave out bright and bad modules."""
-        from skymap_scanner.event.exclusions import (
-            bright_modules,
-            is_on_sparse_grid,
-            usable_modules,
-        )
+        from skymap_scanner.event.exclusions import is_on_sparse_grid
         from skymap_scanner.event.late_pulses import clean_stray_pulses
 
         in_ice = event.pulses.select(~event.detector.is_deepcore[event.pulses.om_index])
         cleaned = clean_stray_pulses(in_ice, self.options.late_pulse_residual)
-        bright = bright_modules(in_ice, self.options.bright_factor)
-        is_usable = usable_modules(event, np.concatenate([bright, self.excluded(event)]))
+        is_usable = self.usable(event, in_ice)
+        is_on_grid = is_on_sparse_grid(event.detector)
         is_sparse = self.options.unhit == "sparse"
         return CleanEvent(
             series=cleaned.series,
             window=cleaned.window,
             dead=cleaned.dead_time(event),
             is_usable=is_usable,
-            is_dark=is_usable & is_on_sparse_grid(event.detector) if is_sparse else is_usable,
-            has_row=is_on_sparse_grid(event.detector),
+            is_dark=is_usable & is_on_grid if is_sparse else is_usable,
+            has_row=is_on_grid,
         )
 
     def uncertainty(self) -> Uncertainty:

@@ -17,7 +17,7 @@ import numpy as np
 from skymap_scanner.exceptions import EventError, UsageError
 from skymap_scanner.pixels import Fit, FitStatus
 from skymap_scanner.recos.interface import RecoInterface
-from skymap_scanner.recos.options import PLACE
+from skymap_scanner.recos.options import PLACE, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from skymap_scanner.recos.likelihood.segments import SegmentedLine
     from skymap_scanner.recos.likelihood.viewer import Viewer
     from skymap_scanner.recos.minimise.unfolding import Uncertainty
-    from skymap_scanner.units import FloatArray, IntArray
+    from skymap_scanner.units import FloatArray
 
-__all__ = ["CleanEvent", "PreparedSegments", "SegmentedReco", "parse_modules"]
+__all__ = ["CleanEvent", "PreparedSegments", "SegmentedOptions", "SegmentedReco", "parse_modules"]
 
 #: Losses count as inside up to this far before and behind the instrumented volume [m].
 _MARGIN: Final = 60.0
@@ -99,12 +99,29 @@ class PreparedSegments:
     volume: Prism
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentedOptions:
+    """Settings that both have."""
+
+    light: str = option("spice_bfr-v2", help="light model: a name, or a file .npz")
+    late_pulse_residual: float = option(
+        1500.0,
+        help="pulses this much after the median of their module are cut",
+        unit="ns",
+        minimum=0.0,
+    )
+    noise_rate_hz: float = option(
+        560.0, help="noise rate of a module", unit="Hz", minimum=1e-3, maximum=1e6
+    )
+    bad_doms: str = option("", help="modules to leave out: string-om, separated by commas")
+
+
 class SegmentedReco(RecoInterface):
     """Point-like cascades every few metres along a track of fixed direction.
 
     A reconstruction says which pulses and modules it uses (`clean`), how well the expectation is
     known (`uncertainty`), how much work a pixel is worth (`effort`) and how far its sources may be
-    (`boundary`). Its options have ``light``, ``noise_rate_hz`` and ``bad_doms``.
+    (`boundary`). Its options are `SegmentedOptions` with a ``bright_factor``.
     """
 
     #: Sources farther along the track from its point closest to the origin are left out [m].
@@ -124,13 +141,13 @@ class SegmentedReco(RecoInterface):
         """Return the distance of the sources [m] and when fits of a resolution end."""
         raise NotImplementedError
 
-    def excluded(self, event: Event) -> IntArray:
-        """Return the rows of the modules that the user says are bad."""
-        rows = [
-            event.detector.index_of(string, om)
-            for string, om in parse_modules(self.options.bad_doms)
-        ]
-        return np.array(rows, dtype=np.int64)
+    def usable(self, event: Event, series: PulseSeries) -> BoolArray:
+        """Tell which modules count: not bright in `series`, nor bad, saturated or in DeepCore."""
+        from skymap_scanner.event.exclusions import bright_modules, usable_modules
+
+        bad = [event.detector.index_of(*key) for key in parse_modules(self.options.bad_doms)]
+        bright = bright_modules(series, self.options.bright_factor)
+        return usable_modules(event, np.concatenate([bright, np.array(bad, dtype=np.int64)]))
 
     def check_event(self, event: Event) -> None:
         """Raise `EventError` as `prepare` does when no pulse remains."""
