@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENV",
+    "ONE_THREAD",
     "TIMEOUT_ADVICE",
     "FrameKeys",
     "Settings",
@@ -28,6 +29,18 @@ __all__ = [
     "frame_keys",
     "read_environment",
 ]
+
+#: Numerical libraries of one process among many must not use the cores of the others.
+ONE_THREAD: Final[Mapping[str, str]] = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",
+)
 
 _TRUE: Final = ("true", "1", "yes", "on", "t", "y")
 _FALSE: Final = ("false", "0", "no", "off", "f", "n")

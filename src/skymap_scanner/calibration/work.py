@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from skymap_scanner.calibration.record import EventRecord, read_record, write_record
+from skymap_scanner.config import ONE_THREAD
 from skymap_scanner.exceptions import FormatError, SkymapScannerError, UsageError
 from skymap_scanner.files import write_bytes_atomically
 
@@ -25,8 +26,6 @@ __all__ = ["MAX_EVENTS", "WorkFolder", "make_records"]
 
 #: More events have no number in their names' six digits.
 MAX_EVENTS: Final = 999_999
-#: What keeps numerical libraries to one thread.
-_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 #: How often the parent looks at its children [s].
 _LOOK_S: Final = 0.5
 
@@ -288,8 +287,8 @@ def _work(
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """Make numerical libraries of processes started meanwhile use one thread."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:

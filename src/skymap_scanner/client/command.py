@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from skymap_scanner.client.reconstruction import DEFAULT_FACTORY
+from skymap_scanner.config import ONE_THREAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,18 +17,6 @@ if TYPE_CHECKING:
     from skymap_scanner.config import Settings
 
 __all__ = ["ClientOptions", "child_command", "child_environment"]
-
-#: Numeric libraries in a child must not use the cores of the others.
-_ONE_THREAD: Final = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-    ),
-    "1",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if not (name.startswith("SKYSCAN_") and name.endswith("_AUTH"))
     }
-    return {**kept, **_ONE_THREAD}
+    return {**kept, **ONE_THREAD}
 
 
 def child_command(options: ClientOptions, settings: Settings, worker: str) -> list[str]:

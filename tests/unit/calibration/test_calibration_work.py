@@ -13,6 +13,7 @@ from calibration_toys import failed, record, sample
 from skymap_scanner.calibration import measure, work
 from skymap_scanner.calibration.record import EventRecord, read_record, write_record
 from skymap_scanner.calibration.work import WorkFolder, make_records
+from skymap_scanner.config import ONE_THREAD
 from skymap_scanner.exceptions import FormatError, SkymapScannerError, UsageError
 from skymap_scanner.units import DEG
 
@@ -135,7 +136,7 @@ def test_processes_have_one_thread_of_numerical_libraries(monkeypatch: pytest.Mo
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     with work._one_thread():
-        assert {os.environ[name] for name in work._THREADS} == {"1"}
+        assert {os.environ[name] for name in ONE_THREAD} == {"1"}
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ
 
