@@ -27,7 +27,7 @@ from skymap_scanner.recos.minimise.unfolding import Problem, unfold
 
 if TYPE_CHECKING:
     from skymap_scanner.recos.likelihood.segments import SegmentedLine
-    from skymap_scanner.recos.likelihood.viewer import LineLight, Sight, Viewer
+    from skymap_scanner.recos.likelihood.viewer import Sight, Viewer
     from skymap_scanner.recos.minimise.unfolding import Uncertainty
     from skymap_scanner.units import FloatArray, IntArray
 
@@ -155,7 +155,7 @@ class _Point:
     """Where a fit is."""
 
     at: FloatArray
-    seen: LineLight
+    sight: Sight
     response: FloatArray
     column: FloatArray
     energy: FloatArray
@@ -249,7 +249,7 @@ class SegmentFit:
     def _walk(self, line: SegmentedLine, point: _Point, effort: Effort) -> _Walk:
         """Take damped Gauss-Newton steps until they gain too little."""
         walk = _Walk(point)
-        sight, anchor, damping = self._viewer.sight(line, point.at), point.at, _DAMPING
+        sight, anchor, damping = point.sight, point.at, _DAMPING
         while walk.n_iterations < effort.max_iterations:
             gradient, curvature = self._derivatives(line, walk.point, sight)
             trial, n_tries = None, 0
@@ -298,7 +298,7 @@ class SegmentFit:
         mu = np.empty(len(data.charge))
         problem = Problem(response, column, data.charge, data.noise, data.uncertainty)
         nll, _ = unfold(problem, energy, mu, effort.energy_tolerance, _ROUNDS)
-        return _Point(at, seen, response, column, energy, mu, nll)
+        return _Point(at, sight, response, column, energy, mu, nll)
 
     def _derivatives(
         self, line: SegmentedLine, point: _Point, sight: Sight
