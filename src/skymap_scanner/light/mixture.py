@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from skymap_scanner.compiled import fast_kernel
+from skymap_scanner.compiled import fast_kernel, kernel
 from skymap_scanner.light.fast_math import exp32
 from skymap_scanner.light.propagation import TIME_OFFSET
 
@@ -63,7 +63,7 @@ def soften(delay: FloatArray, softening: float) -> FloatArray:
     return np.asarray(0.5 * (delay + np.hypot(delay, 2.0 * softening)))
 
 
-@fast_kernel
+@kernel
 def mixture_weights(raw: Float32Array, weight: Float32Array, inverse_width: Float32Array) -> None:
     """Fill weights and inverse widths of one mixture from the network's raw outputs, (4,) each."""
     total = np.float32(0.0)

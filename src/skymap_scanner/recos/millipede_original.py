@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from skymap_scanner.event import Event
-    from skymap_scanner.recos.likelihood.segment_fit import Effort
     from skymap_scanner.recos.minimise.unfolding import Uncertainty
     from skymap_scanner.units import FloatArray
 
@@ -74,16 +73,6 @@ class MillipedeOriginal(SegmentedReco):
         from skymap_scanner.recos.minimise.unfolding import Uncertainty
 
         return Uncertainty(0.0, 0.0)
-
-    def effort(self, nside: int) -> tuple[float, Effort]:
-        """Return how finely a pixel's track is cut [m], and when its fit ends."""
-        from skymap_scanner.recos.likelihood.segment_fit import Effort
-
-        if nside <= 16:
-            return 30.0, Effort(tolerance=0.5, energy_tolerance=0.01, max_iterations=6)
-        if nside <= 128:
-            return 15.0, Effort(tolerance=0.2, energy_tolerance=0.001, max_iterations=8)
-        return 10.0, Effort(tolerance=0.05, energy_tolerance=0.001, max_iterations=10, n_parts=4)
 
 
 RECO_CLASS = MillipedeOriginal

@@ -20,7 +20,6 @@ from skymap_scanner.recos.segmented import CleanEvent, SegmentedOptions, Segment
 
 if TYPE_CHECKING:
     from skymap_scanner.event import Event
-    from skymap_scanner.recos.likelihood.segment_fit import Effort
     from skymap_scanner.recos.minimise.unfolding import Uncertainty
 
 __all__ = ["RECO_CLASS", "MillipedeWilks", "MillipedeWilksOptions"]
@@ -75,7 +74,6 @@ class MillipedeWilks(SegmentedReco):
     options_type: ClassVar[type[Any]] = MillipedeWilksOptions
     #: The classic setting of the same name.
     boundary: ClassVar[float] = 650.0
-    far_stride: ClassVar[int] = 2
 
     def clean(self, event: Event) -> CleanEvent:
         """Keep strings 1 to 78 and the time of the event; leave out bright and bad modules."""
@@ -101,16 +99,6 @@ class MillipedeWilks(SegmentedReco):
         from skymap_scanner.recos.minimise.unfolding import Uncertainty
 
         return Uncertainty(self.options.relative_uncertainty, _EXTRA[self.options.likelihood])
-
-    def effort(self, nside: int) -> tuple[float, Effort]:
-        """Return how finely a pixel's track is cut [m], and when its fit ends."""
-        from skymap_scanner.recos.likelihood.segment_fit import Effort
-
-        if nside <= 16:
-            return 30.0, Effort(tolerance=0.5, energy_tolerance=0.01, max_iterations=6)
-        if nside <= 128:
-            return 15.0, Effort(tolerance=0.1, energy_tolerance=0.001, max_iterations=8)
-        return 10.0, Effort(tolerance=0.02, energy_tolerance=0.001, max_iterations=10, n_parts=4)
 
 
 RECO_CLASS = MillipedeWilks

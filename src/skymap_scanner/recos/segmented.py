@@ -120,14 +120,12 @@ class SegmentedReco(RecoInterface):
     """Point-like cascades every few metres along a track of fixed direction.
 
     A reconstruction says which pulses and modules it uses (`clean`), how well the expectation is
-    known (`uncertainty`), how much work a pixel is worth (`effort`) and how far its sources may be
-    (`boundary`). Its options are `SegmentedOptions` with a ``bright_factor``.
+    known (`uncertainty`) and how far its sources may be (`boundary`). Its options are
+    `SegmentedOptions` with a ``bright_factor``.
     """
 
     #: Sources farther along the track from its point closest to the origin are left out [m].
     boundary: ClassVar[float] = math.inf
-    #: Far from the track one of so many modules without light stands for all.
-    far_stride: ClassVar[int] = 1
 
     def clean(self, event: Event) -> CleanEvent:
         """Return the pulses and modules that count."""
@@ -138,8 +136,14 @@ class SegmentedReco(RecoInterface):
         raise NotImplementedError
 
     def effort(self, nside: int) -> tuple[float, Effort]:
-        """Return the distance of the sources [m] and when fits of a resolution end."""
-        raise NotImplementedError
+        """Return how finely a pixel's track is cut [m], and when its fit ends."""
+        from skymap_scanner.recos.likelihood.segment_fit import Effort
+
+        if nside <= 16:
+            return 30.0, Effort(tolerance=0.5, energy_tolerance=0.01, max_iterations=6)
+        if nside <= 128:
+            return 15.0, Effort(tolerance=0.2, energy_tolerance=0.001, max_iterations=8)
+        return 10.0, Effort(tolerance=0.05, energy_tolerance=0.001, max_iterations=10, n_parts=4)
 
     def usable(self, event: Event, series: PulseSeries) -> BoolArray:
         """Tell which modules count: not bright in `series`, nor bad, saturated or in DeepCore."""
@@ -242,7 +246,6 @@ class SegmentedReco(RecoInterface):
             bins=bins.modules,
             n_row=len(charge),
             n_dark_rows=len(rowed),
-            far_stride=self.far_stride,
         )
         return viewer, Data(charge, rate * duration + _LEAST_NOISE, rate * loose, uncertainty)
 

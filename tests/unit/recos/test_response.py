@@ -81,6 +81,12 @@ def trained() -> Scene:
     return _scene(LightModel.load(), spacing=5.0)
 
 
+@pytest.fixture
+def all_far_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No module stands for others; here are few, far from each other."""
+    monkeypatch.setattr("skymap_scanner.recos.likelihood.viewer._FAINT", np.inf)
+
+
 def _obvious_charge(scene: Scene, rows: np.ndarray, at: FloatArray = AT) -> FloatArray:
     """Expected charge, shape (n_source, n_module), nothing beyond reach [PE/GeV]."""
     xyz, om_xyz = scene.line.xyz(at), DETECTOR.om_xyz[rows]
@@ -134,7 +140,30 @@ def test_pairs_of_some_sources_are_those_of_all_renumbered(handmade: Scene) -> N
     few, again = sight.only(chosen), handmade.viewer.sight(handmade.line.only(chosen), AT)
     for mine, theirs in zip(few.timed, again.timed, strict=True):
         assert np.array_equal(mine, theirs)
-    np.testing.assert_array_equal(few.spread, sight.spread[chosen])
+    needed = np.isin(sight.nodes, few.nodes)
+    np.testing.assert_array_equal(few.spread, sight.spread[np.ix_(chosen, needed)])
+    assert not sight.spread[np.ix_(chosen, ~needed)].any()
+
+
+def test_interpolation_along_the_track_is_exact_for_cubic_polynomials(trained: Scene) -> None:
+    sight = trained.viewer.sight(trained.line, AT)
+    along = trained.line.along
+    assert 4 <= len(sight.nodes) < len(along)
+    for power in range(4):
+        expected = (along / 300.0) ** power
+        found = sight.spread @ (sight.nodes / 300.0) ** power
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_light_of_some_sources_is_that_of_all_renumbered(trained: Scene) -> None:
+    chosen = np.array([0, 7, 8, 30, 51])
+    viewer, line = trained.viewer, trained.line
+    later = AT + np.array([0.0, 0.0, 5.0])
+    everything = viewer.see(line, AT, viewer.sight(line, AT))
+    response, column = viewer.fill(everything, line, later)
+    few = viewer.fill(everything.only(chosen), line.only(chosen), later)
+    np.testing.assert_array_equal(few[0], response[chosen])
+    np.testing.assert_array_equal(few[1], column[chosen])
 
 
 # --- timed modules --------------------------------------------------------------------------------
@@ -173,6 +202,7 @@ def test_early_light_is_rare_but_possible(trained: Scene) -> None:
     assert np.all(np.isfinite(seen))
 
 
+@pytest.mark.usefixtures("all_far_modules")
 def test_all_bins_of_a_live_module_together_have_all_its_charge(handmade: Scene) -> None:
     """And those without rows are in the column sums, like dark modules."""
     response, column = _filled(handmade)
@@ -189,8 +219,8 @@ def test_all_bins_of_a_live_module_together_have_all_its_charge(handmade: Scene)
         for a, b in zip(modules.first_edge[:-1], modules.first_edge[1:], strict=True)
     ]
     assert sum(is_whole) == len(HIT) - 2
-    assert np.all(everything <= (dark + charge.sum(axis=1)) * 1.02)
-    assert np.all(everything >= (dark + charge[:, is_whole].sum(axis=1)) * 0.98)
+    assert np.all(everything <= (dark + charge.sum(axis=1)) * 1.03)
+    assert np.all(everything >= (dark + charge[:, is_whole].sum(axis=1)) * 0.97)
 
 
 def test_dead_time_has_no_expectation(handmade: Scene) -> None:
@@ -273,10 +303,11 @@ def test_light_in_dark_modules_is_summed_to_a_percent(trained: Scene, zenith: fl
     ratio = (found / expected)[expected > 0.05 * expected.max()]
     assert np.sqrt(np.mean((ratio - 1.0) ** 2)) < 0.015
     assert np.abs(ratio - 1.0).max() < 0.08  # where the dust begins it is 0.06
-    assert abs(found.sum() / expected.sum() - 1.0) < 0.002
+    assert abs(found.sum() / expected.sum() - 1.0) < 0.005
     assert np.all(found >= 0.0)
 
 
+@pytest.mark.usefixtures("all_far_modules")
 def test_few_sources_are_summed_exactly(handmade: Scene) -> None:
     line = handmade.line.only(np.array([3, 9]))
     scene = handmade._replace(line=line)
@@ -315,13 +346,15 @@ def test_a_track_far_away_sees_nothing(handmade: Scene) -> None:
     assert not column.any()
 
 
-def test_every_second_far_module_stands_for_all(trained: Scene) -> None:
+def test_every_fourth_of_the_farthest_modules_stands_for_all(
+    trained: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dark = np.setdiff1d(np.flatnonzero(~DETECTOR.is_deepcore), trained.bins.om_index)
     modules = Modules.of(trained.model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark])
-    scenes = [
-        trained._replace(viewer=replace(trained.viewer, dark=modules, far_stride=stride))
-        for stride in (1, 2)
-    ]
-    every, second = (_column_of_dark(scene) for scene in scenes)
-    assert not np.array_equal(every, second)
-    assert second.sum() == pytest.approx(every.sum(), rel=0.02)
+    scene = trained._replace(viewer=replace(trained.viewer, dark=modules))
+    fourth = _column_of_dark(scene)
+    monkeypatch.setattr("skymap_scanner.recos.likelihood.viewer._FAINT", np.inf)
+    every = _column_of_dark(scene)
+    assert not np.array_equal(every, fourth)
+    assert fourth.sum() == pytest.approx(every.sum(), rel=0.003)
+    np.testing.assert_allclose(fourth, every, rtol=0.03)

@@ -119,7 +119,7 @@ def test_the_gradient_is_that_of_solved_points(
     both = []
     for one_sided in (0.4, -0.4):
         monkeypatch.setattr(segment_fit, "_STEP", one_sided)
-        both.append(fits._derivatives(scene.line, point, sight)[0])
+        both.append(fits._derivatives(scene.line, point)[0])
     expected = np.array(
         [
             (_solved(scene, at + step * e) - _solved(scene, at - step * e)) / (2.0 * step)
@@ -132,7 +132,7 @@ def test_the_gradient_is_that_of_solved_points(
 def test_the_curvature_is_positive_and_smaller_when_energies_follow(scene: Scene) -> None:
     sight = scene.fits._viewer.sight(scene.line, TRUTH)
     point = scene.fits._solve(scene.line, TRUTH, sight, None, PRECISE)
-    _, curvature = scene.fits._derivatives(scene.line, point, sight)
+    _, curvature = scene.fits._derivatives(scene.line, point)
     remaining = curvature.remaining()
     assert np.linalg.eigvalsh(remaining).min() > 0.0
     assert np.all(np.diag(remaining) <= np.diag(curvature.of_few) * (1.0 + 1e-9))

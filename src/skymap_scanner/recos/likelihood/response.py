@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from skymap_scanner.compiled import kernel
+from skymap_scanner.light.fast_math import exp32, log32
 from skymap_scanner.light.inputs import om_inputs
 from skymap_scanner.light.mixture import N_COMPONENTS, mixture_weights
 from skymap_scanner.light.optics import MODULE_AREA, N_REF, PHOTONS_PER_GEV
@@ -44,7 +45,12 @@ CHARGE: Final = PHOTONS_PER_GEV * MODULE_AREA
 #: Edges beyond this are those of all time [ns].
 _EVER: Final = 1e8
 #: Exponents beyond this are as good as infinite.
-_STEEP: Final = 80.0
+_STEEP: Final = np.float32(80.0)
+#: Shortest delay [ns].
+_LEAST: Final = 1e-9
+#: Pairs that are worked on at a time.
+_BLOCK: Final = 64
+_ONE: Final = np.float32(1.0)
 
 
 class SeenLight(NamedTuple):
@@ -125,9 +131,96 @@ def reach_pairs(
     return source_index, om_index
 
 
-# Neither a fast kernel nor with fast functions: the compiler makes two versions of its loops,
-# between which the place of the arrays in memory decides; with liberties in the arithmetic they
-# differ in the last digit.
+@kernel
+def _log_delays(delay: FloatArray, softening: float, result: Float32Array) -> None:
+    """Fill the logarithm of delays that go smoothly to zero (`light.mixture.soften`)."""
+    twice = 2.0 * softening
+    for i in range(delay.size):
+        size = abs(delay[i])
+        root = np.sqrt(size * size + twice * twice)
+        late = 0.5 * (size + root)
+        early = 0.5 * twice * twice / (size + root)  # the same without cancellation
+        result[i] = log32(np.float32(max(late if delay[i] > 0.0 else early, _LEAST)))
+
+
+@kernel
+def _logistic(steps: Float32Array) -> None:
+    """Replace x by 1 / (1 + e^x)."""
+    for i in range(steps.size):
+        steps[i] = _ONE / (_ONE + exp32(min(max(steps[i], -_STEEP), _STEEP)))
+
+
+@kernel
+def _fill_steps(
+    block: tuple[int, int],
+    light: SeenLight,
+    pairs: Pairs,
+    times: FloatArray,
+    modules: TimedModules,
+    softening: float,
+    work: tuple[FloatArray, Float32Array, Float32Array, Float32Array],
+) -> int:
+    """Fill the distances of all edges from all components, in widths; return how many there are.
+
+    `work`: delays, their logarithms, the distances, and the components' weights, (n_pair, 4).
+    """
+    delay, log_delay, steps, weight = work
+    inverse_width = np.empty(N_COMPONENTS, np.float32)
+    n = 0
+    for p in range(block[0], block[1]):
+        j, k = pairs.source_index[p], pairs.om_index[p]
+        x = pairs.source[j, 0] - pairs.om[k, 0]
+        y = pairs.source[j, 1] - pairs.om[k, 1]
+        z = pairs.source[j, 2] - pairs.om[k, 2]
+        direct = times[j] + np.sqrt(x * x + y * y + z * z) * (N_REF / LIGHT_SPEED)
+        for e in range(modules.first_edge[k], modules.first_edge[k + 1]):
+            delay[n] = min(max(modules.edges[e] - direct, -_EVER), _EVER) + TIME_OFFSET
+            n += 1
+    _log_delays(delay[:n], softening, log_delay)
+    n, m = 0, 0
+    for p in range(block[0], block[1]):
+        k = pairs.om_index[p]
+        n_edge = modules.first_edge[k + 1] - modules.first_edge[k]
+        mixture_weights(light.mixture[p], weight[p - block[0]], inverse_width)
+        for c in range(N_COMPONENTS):
+            mean, scale = light.mixture[p, N_COMPONENTS + c], inverse_width[c]
+            for e in range(n, n + n_edge):
+                steps[m] = (mean - log_delay[e]) * scale
+                m += 1
+        n += n_edge
+    return m
+
+
+@kernel
+def _add_charge(
+    charge: float,
+    fraction: FloatArray,
+    edges: tuple[int, int],
+    modules: TimedModules,
+    response: FloatArray,
+) -> float:
+    """Write what comes between some edges to bins with rows; return what comes in the others."""
+    first, n_edge = edges
+    if modules.edges[first] < -_EVER:
+        fraction[0] = 0.0
+    if modules.edges[first + n_edge - 1] > _EVER:
+        fraction[n_edge - 1] = 1.0
+    elsewhere = 0.0
+    for e in range(n_edge - 1):
+        row = modules.row[first + e]
+        if row == DEAD:
+            continue
+        seen = charge * max(fraction[e + 1] - fraction[e], 0.0)
+        if row >= 0:
+            response[row] = seen
+        else:
+            elsewhere += seen
+    return elsewhere
+
+
+# Not a fast kernel: the compiler makes two versions of its loops, between which the place of the
+# arrays in memory decides; with liberties in the arithmetic they differ in the last digit. What
+# takes the time are two long loops over a block of pairs, which it turns into vector instructions.
 @kernel
 def fill_response(
     light: SeenLight,
@@ -160,39 +253,26 @@ def fill_response(
     column : ndarray, shape (n_source,)
         What falls in bins without rows is added [PE/GeV].
     """
-    weight, inverse_width = np.empty(N_COMPONENTS, np.float32), np.empty(N_COMPONENTS, np.float32)
-    fraction, log_time = np.empty(modules.edges.size), np.empty(modules.edges.size)
-    for p in range(pairs.source_index.size):
-        j, k = pairs.source_index[p], pairs.om_index[p]
-        x = pairs.source[j, 0] - pairs.om[k, 0]
-        y = pairs.source[j, 1] - pairs.om[k, 1]
-        z = pairs.source[j, 2] - pairs.om[k, 2]
-        direct = times[j] + np.sqrt(x * x + y * y + z * z) * (N_REF / LIGHT_SPEED)
-        charge = CHARGE * efficiency[k] * np.exp(light.log_fluence[p])
-        mixture_weights(light.mixture[p], weight, inverse_width)
-        first = modules.first_edge[k]
-        n_edge = modules.first_edge[k + 1] - first
-        for e in range(n_edge):
-            t = min(max(modules.edges[first + e] - direct, -_EVER), _EVER) + TIME_OFFSET
-            root = np.sqrt(t * t + 4.0 * softening * softening)
-            soft = 0.5 * (t + root) if t > 0.0 else 2.0 * softening * softening / (root - t)
-            log_time[e] = np.log(max(soft, 1e-9))
-            fraction[e] = 0.0
-        for c in range(N_COMPONENTS):
-            mean, scale, part = light.mixture[p, N_COMPONENTS + c], inverse_width[c], weight[c]
-            for e in range(n_edge):
-                steps = min(max((mean - log_time[e]) * scale, -_STEEP), _STEEP)
-                fraction[e] += part / (1.0 + np.exp(steps))
-        if modules.edges[first] < -_EVER:
-            fraction[0] = 0.0
-        if modules.edges[first + n_edge - 1] > _EVER:
-            fraction[n_edge - 1] = 1.0
-        for e in range(n_edge - 1):
-            row = modules.row[first + e]
-            if row == DEAD:
-                continue
-            seen = charge * max(fraction[e + 1] - fraction[e], 0.0)
-            if row >= 0:
-                response[j, row] = seen
-            else:
-                column[j] += seen
+    most = 1
+    for k in range(efficiency.size):
+        most = max(most, modules.first_edge[k + 1] - modules.first_edge[k])
+    weight = np.empty((_BLOCK, N_COMPONENTS), np.float32)
+    steps = np.empty(_BLOCK * most * N_COMPONENTS, np.float32)
+    work = (np.empty(_BLOCK * most), np.empty(_BLOCK * most, np.float32), steps, weight)
+    fraction = np.empty(most)
+    for begin in range(0, pairs.source_index.size, _BLOCK):
+        block = (begin, min(begin + _BLOCK, pairs.source_index.size))
+        m = _fill_steps(block, light, pairs, times, modules, softening, work)
+        _logistic(steps[:m])
+        m = 0
+        for p in range(block[0], block[1]):
+            j, k = pairs.source_index[p], pairs.om_index[p]
+            n_edge = modules.first_edge[k + 1] - modules.first_edge[k]
+            fraction[:n_edge] = 0.0
+            for c in range(N_COMPONENTS):
+                for e in range(n_edge):
+                    fraction[e] += weight[p - begin, c] * steps[m]
+                    m += 1
+            charge = CHARGE * efficiency[k] * np.exp(light.log_fluence[p])
+            edges = (modules.first_edge[k], n_edge)
+            column[j] += _add_charge(charge, fraction, edges, modules, response[j])

@@ -27,7 +27,7 @@ from skymap_scanner.recos.minimise.unfolding import Problem, unfold
 
 if TYPE_CHECKING:
     from skymap_scanner.recos.likelihood.segments import SegmentedLine
-    from skymap_scanner.recos.likelihood.viewer import Sight, Viewer
+    from skymap_scanner.recos.likelihood.viewer import LineLight, Sight, Viewer
     from skymap_scanner.recos.minimise.unfolding import Uncertainty
     from skymap_scanner.units import FloatArray, IntArray
 
@@ -156,6 +156,7 @@ class _Point:
 
     at: FloatArray
     sight: Sight
+    seen: LineLight
     response: FloatArray
     column: FloatArray
     energy: FloatArray
@@ -251,7 +252,7 @@ class SegmentFit:
         walk = _Walk(point)
         sight, anchor, damping = point.sight, point.at, _DAMPING
         while walk.n_iterations < effort.max_iterations:
-            gradient, curvature = self._derivatives(line, walk.point, sight)
+            gradient, curvature = self._derivatives(line, walk.point)
             trial, n_tries = None, 0
             while trial is None and n_tries < _TRIES:
                 step = profiled_step(gradient, curvature, damping, _LONGEST)
@@ -298,18 +299,15 @@ class SegmentFit:
         mu = np.empty(len(data.charge))
         problem = Problem(response, column, data.charge, data.noise, data.uncertainty)
         nll, _ = unfold(problem, energy, mu, effort.energy_tolerance, _ROUNDS)
-        return _Point(at, sight, response, column, energy, mu, nll)
+        return _Point(at, sight, seen, response, column, energy, mu, nll)
 
-    def _derivatives(
-        self, line: SegmentedLine, point: _Point, sight: Sight
-    ) -> tuple[FloatArray, Curvature]:
+    def _derivatives(self, line: SegmentedLine, point: _Point) -> tuple[FloatArray, Curvature]:
         """Return the gradient of f in the track, and its curvature in track and energies."""
         data = self._data
         active = _active(point.energy)
         energy = point.energy[active]
-        few, few_sight = line.only(active), sight.only(active)
-        matrix = point.response[active]
-        seen = self._viewer.see(few, point.at, few_sight)
+        few, few_sight = line.only(active), point.sight.only(active)
+        matrix, seen = point.response[active], point.seen.only(active)
         slope = np.empty((3, len(point.mu)))
         of_column = np.empty(3)
         expected = vector_matrix(energy, matrix)

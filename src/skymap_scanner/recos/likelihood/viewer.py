@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from skymap_scanner.light.inputs import Pairs, source_inputs
 from skymap_scanner.light.mixture import N_COMPONENTS
@@ -28,6 +27,7 @@ from skymap_scanner.recos.likelihood.response import (
 from skymap_scanner.recos.minimise.products import matrix_vector
 
 if TYPE_CHECKING:
+    from skymap_scanner.event.pulses import BoolArray
     from skymap_scanner.light.model import LightModel
     from skymap_scanner.recos.likelihood.segments import SegmentedLine
     from skymap_scanner.recos.likelihood.time_bins import TimedModules
@@ -37,9 +37,12 @@ __all__ = ["LineLight", "Sight", "Viewer"]
 
 #: No light from sources farther than this [m].
 REACH: Final = 300.0
-#: Unhit modules farther from the track than this share a sum ...
+#: Unhit modules farther from the track than this share a sum,
 _FAR: Final = 60.0
-#: ... that is worked out at places this far apart, or at every source [m].
+#: and of those still farther one in so many stands for all [m];
+_FAINT: Final = 160.0
+_STRIDE: Final = 4
+#: that is worked out at places this far apart, or at every source [m].
 _NODES: Final = 25.0
 
 
@@ -53,6 +56,8 @@ class Sight:
         Sources and timed modules, sources and near dark modules.
     far : tuple of ndarray
         Places and far dark modules.
+    stands_for : ndarray, shape (n_dark,)
+        For how many modules a far one stands.
     nodes : ndarray, shape (n_node,)
         Those places along the track [m].
     spread : ndarray, shape (n_source, n_node)
@@ -62,20 +67,18 @@ class Sight:
     timed: tuple[IntArray, IntArray]
     near: tuple[IntArray, IntArray]
     far: tuple[IntArray, IntArray]
+    stands_for: FloatArray
     nodes: FloatArray
     spread: FloatArray
 
     def only(self, chosen: IntArray) -> Sight:
         """Return the pairs of some of the sources, renumbered; `chosen` ascends."""
-        number = np.full(len(self.spread), -1, dtype=np.int64)
-        number[chosen] = np.arange(len(chosen))
-
-        def keep(pair: tuple[IntArray, IntArray]) -> tuple[IntArray, IntArray]:
-            source = number[pair[0]]
-            is_kept = source >= 0
-            return source[is_kept], pair[1][is_kept]
-
-        return Sight(keep(self.timed), keep(self.near), self.far, self.nodes, self.spread[chosen])
+        n_source, n_node = self.spread.shape
+        timed, near = (_renumbered(one, chosen, n_source)[0] for one in (self.timed, self.near))
+        needed = np.flatnonzero(self.spread[chosen].any(axis=0))
+        far, _ = _renumbered(self.far, needed, n_node)
+        spread = self.spread[np.ix_(chosen, needed)]
+        return Sight(timed, near, far, self.stands_for, self.nodes[needed], spread)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +89,19 @@ class LineLight:
     pairs: Pairs
     response: FloatArray
     column: FloatArray
+
+    def only(self, chosen: IntArray) -> LineLight:
+        """Return the light of some of the sources, renumbered; `chosen` ascends."""
+        pairs = self.pairs
+        (source, om), is_kept = _renumbered(
+            (pairs.source_index, pairs.om_index), chosen, len(self.column)
+        )
+        return LineLight(
+            SeenLight(self.light.log_fluence[is_kept], self.light.mixture[is_kept]),
+            Pairs(pairs.source[chosen], pairs.om, pairs.direction[chosen], source, om),
+            self.response[chosen],
+            self.column[chosen],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,9 +121,6 @@ class Viewer:
     n_dark_rows : int
         So many dark modules, the first, have rows of their own, the last ones of the matrix; the
         others only add to the column sums.
-    far_stride : int
-        Of the others that are far from the track one in so many stands for all: light varies less
-        from module to module there than it does along a string nearby.
     softening : float
         Width within which delays go to zero [ns].
     """
@@ -118,7 +131,6 @@ class Viewer:
     bins: TimedModules
     n_row: int
     n_dark_rows: int = 0
-    far_stride: int = 1
     softening: float = SOFTENING
 
     def sight(self, line: SegmentedLine, at: FloatArray) -> Sight:
@@ -139,20 +151,17 @@ class Viewer:
         timed_along, timed_distance = _from_line(self.timed.place, foot, line.direction)
         timed = reach_pairs(line.along, timed_along, timed_distance, REACH)
         along, distance = _from_line(self.dark.place, foot, line.direction)
-        nodes, spread = np.zeros(0), np.zeros((len(line.along), 0))
-        is_far = np.zeros(len(along), dtype=np.bool_)
-        span = line.along[-1] - line.along[0]
-        n_node = int(np.ceil(span / _NODES)) + 1
-        if 4 <= n_node < len(line.along):
-            is_far = distance > _FAR
-            is_far[: self.n_dark_rows] = False
-            nodes = np.linspace(line.along[0], line.along[-1], n_node)
-            spread = CubicSpline(nodes, np.eye(n_node))(line.along)
+        nodes, spread = _nodes(line.along)
+        is_far = distance > _FAR
+        is_far[: self.n_dark_rows] = False
         # a distance beyond reach leaves a module out
         near = reach_pairs(line.along, along, np.where(is_far, np.inf, distance), REACH)
-        is_far &= np.arange(len(along)) % self.far_stride == 0
-        far = reach_pairs(nodes, along, np.where(is_far, distance, np.inf), REACH)
-        return Sight(timed, near, far, nodes, spread)
+        faint = np.flatnonzero(is_far & (distance > _FAINT))
+        stands_for = np.where(is_far, 1.0, 0.0)
+        stands_for[faint] = 0.0
+        stands_for[faint[_STRIDE // 2 :: _STRIDE]] = _STRIDE
+        far = reach_pairs(nodes, along, np.where(stands_for > 0.0, distance, np.inf), REACH)
+        return Sight(timed, near, far, stands_for, nodes, spread)
 
     def see(self, line: SegmentedLine, at: FloatArray, sight: Sight) -> LineLight:
         """Evaluate the networks for one position of the track (its time does not matter).
@@ -178,21 +187,18 @@ class Viewer:
         light = SeenLight(ends.log_fluence(pairs, self.timed), mixture)
 
         response = np.zeros((len(line.along), self.n_row))
-        column = np.zeros(len(line.along))
         charge = self._dark_charge(ends, sight.near)
         source, dark = sight.near
         has_row = dark < self.n_dark_rows
         first = self.n_row - self.n_dark_rows
         response[source[has_row], first + dark[has_row]] = charge[has_row]
-        np.add.at(column, source[~has_row], charge[~has_row])
-        if len(sight.nodes):
-            foot = line.point(at, 0.0)[0]
-            places = foot + sight.nodes[:, np.newaxis] * line.direction
-            at_nodes = _Sources(self.model, places, line.direction)
-            total = np.zeros(len(sight.nodes))
-            charge = self.far_stride * self._dark_charge(at_nodes, sight.far)
-            np.add.at(total, sight.far[0], charge)
-            column += np.maximum(matrix_vector(sight.spread, total), 0.0)
+        column = _sums(source[~has_row], charge[~has_row], len(line.along))
+        foot = line.point(at, 0.0)[0]
+        places = foot + sight.nodes[:, np.newaxis] * line.direction
+        at_nodes = _Sources(self.model, places, line.direction)
+        charge = sight.stands_for[sight.far[1]] * self._dark_charge(at_nodes, sight.far)
+        total = _sums(sight.far[0], charge, len(sight.nodes))
+        column += np.maximum(matrix_vector(sight.spread, total), 0.0)
         return LineLight(light, pairs, response, column)
 
     def fill(
@@ -239,6 +245,48 @@ class _Sources:
         tables, weights = self._model.tables, self._model.weights
         log_fluence(pairs, tables, weights.charge, self.inputs, modules.inputs, result)
         return result
+
+
+def _nodes(along: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return places along a track, and the matrix that interpolates from there to its sources.
+
+    Each source takes the cubic polynomial through the four places next to it: some of the sources
+    need some of the places only.
+    """
+    n_node = int(np.ceil((along[-1] - along[0]) / _NODES)) + 1
+    if not 4 <= n_node < len(along):
+        return along, np.eye(len(along))
+    nodes = np.linspace(along[0], along[-1], n_node)
+    place = (along - nodes[0]) / (nodes[1] - nodes[0])
+    first = np.clip(np.floor(place).astype(np.int64) - 1, 0, n_node - 4)
+    t = place - first
+    weights = np.array(
+        [
+            (t - 1.0) * (t - 2.0) * (t - 3.0) / -6.0,
+            t * (t - 2.0) * (t - 3.0) / 2.0,
+            t * (t - 1.0) * (t - 3.0) / -2.0,
+            t * (t - 1.0) * (t - 2.0) / 6.0,
+        ]
+    )
+    spread = np.zeros((len(along), n_node))
+    spread[np.arange(len(along)), first + np.arange(4)[:, np.newaxis]] = weights
+    return nodes, spread
+
+
+def _sums(number: IntArray, charge: FloatArray, n: int) -> FloatArray:
+    """Return the charge of each of n sources, 0 without pairs."""
+    return np.asarray(np.bincount(number, charge, n), dtype=np.float64)
+
+
+def _renumbered(
+    pairs: tuple[IntArray, IntArray], chosen: IntArray, n_source: int
+) -> tuple[tuple[IntArray, IntArray], BoolArray]:
+    """Return the pairs of some of the sources, these renumbered, and which pairs they are."""
+    number = np.full(n_source, -1, dtype=np.int64)
+    number[chosen] = np.arange(len(chosen))
+    source = number[pairs[0]]
+    is_kept = source >= 0
+    return (source[is_kept], pairs[1][is_kept]), is_kept
 
 
 def _from_line(
