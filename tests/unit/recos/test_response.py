@@ -81,12 +81,6 @@ def trained() -> Scene:
     return _scene(LightModel.load(), spacing=5.0)
 
 
-@pytest.fixture
-def all_far_modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No module stands for others; here are few, far from each other."""
-    monkeypatch.setattr("skymap_scanner.recos.likelihood.viewer._FAINT", np.inf)
-
-
 def _obvious_charge(scene: Scene, rows: np.ndarray, at: FloatArray = AT) -> FloatArray:
     """Expected charge, shape (n_source, n_module), nothing beyond reach [PE/GeV]."""
     xyz, om_xyz = scene.line.xyz(at), DETECTOR.om_xyz[rows]
@@ -202,7 +196,6 @@ def test_early_light_is_rare_but_possible(trained: Scene) -> None:
     assert np.all(np.isfinite(seen))
 
 
-@pytest.mark.usefixtures("all_far_modules")
 def test_all_bins_of_a_live_module_together_have_all_its_charge(handmade: Scene) -> None:
     """And those without rows are in the column sums, like dark modules."""
     response, column = _filled(handmade)
@@ -303,11 +296,10 @@ def test_light_in_dark_modules_is_summed_to_a_percent(trained: Scene, zenith: fl
     ratio = (found / expected)[expected > 0.05 * expected.max()]
     assert np.sqrt(np.mean((ratio - 1.0) ** 2)) < 0.015
     assert np.abs(ratio - 1.0).max() < 0.08  # where the dust begins it is 0.06
-    assert abs(found.sum() / expected.sum() - 1.0) < 0.005
+    assert abs(found.sum() / expected.sum() - 1.0) < 0.002
     assert np.all(found >= 0.0)
 
 
-@pytest.mark.usefixtures("all_far_modules")
 def test_few_sources_are_summed_exactly(handmade: Scene) -> None:
     line = handmade.line.only(np.array([3, 9]))
     scene = handmade._replace(line=line)
@@ -344,17 +336,3 @@ def test_a_track_far_away_sees_nothing(handmade: Scene) -> None:
     response, column = _filled(handmade, np.array([5000.0, 5000.0, 0.0]))
     assert not response.any()
     assert not column.any()
-
-
-def test_every_fourth_of_the_farthest_modules_stands_for_all(
-    trained: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dark = np.setdiff1d(np.flatnonzero(~DETECTOR.is_deepcore), trained.bins.om_index)
-    modules = Modules.of(trained.model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark])
-    scene = trained._replace(viewer=replace(trained.viewer, dark=modules))
-    fourth = _column_of_dark(scene)
-    monkeypatch.setattr("skymap_scanner.recos.likelihood.viewer._FAINT", np.inf)
-    every = _column_of_dark(scene)
-    assert not np.array_equal(every, fourth)
-    assert fourth.sum() == pytest.approx(every.sum(), rel=0.003)
-    np.testing.assert_allclose(fourth, every, rtol=0.03)

@@ -177,8 +177,8 @@ def test_finer_segments_are_never_worse(poisson: Scene) -> None:
     coarse = poisson.fits.fit(shifted, [TRUTH], effort)
     fine = poisson.fits.fit(shifted, [TRUTH], replace(effort, n_parts=4))
     assert fine.nll <= coarse.nll + 1e-3
-    assert len(fine.line.along) > len(coarse.line.along)
-    assert set(coarse.line.along) <= set(fine.line.along)
+    assert set(coarse.line.along[coarse.energy > 1e-5 * coarse.energy.max()]) < set(fine.line.along)
+    assert np.diff(fine.line.along).min() < 0.3 * np.diff(coarse.line.along).min()
     assert len(fine.energy) == len(fine.light) == len(fine.line.along)
 
 
@@ -187,7 +187,10 @@ def test_why_a_fit_ended_is_said(poisson: Scene) -> None:
     few = poisson.fits.fit(poisson.line, start, replace(PRECISE, max_iterations=1))
     assert (few.stopped, few.n_iterations) == ("iterations", 1)
     loose = poisson.fits.fit(poisson.line, start, replace(PRECISE, tolerance=1e9))
-    assert (loose.stopped, loose.n_iterations) == ("converged", 1)
+    assert (loose.stopped, loose.n_iterations) == ("converged", 0)  # no step promises as much
+    middle = poisson.fits.fit(poisson.line, start, replace(PRECISE, tolerance=0.05))
+    assert middle.stopped == "converged"
+    assert middle.n_iterations >= 1
     strict = poisson.fits.fit(poisson.line, start, replace(PRECISE, tolerance=0.0))
     assert strict.stopped in {"no step helps", "iterations"}
 

@@ -74,7 +74,7 @@ class Effort:
         Steps at most; 0 only unfolds.
     n_parts : int
         With more than 1 the fit goes on with so many times finer segments around the sources that
-        have energy: a cascade between two sources is not the sum of both.
+        have energy, and no others: a cascade between two sources is not the sum of both.
     """
 
     tolerance: float
@@ -212,10 +212,11 @@ class SegmentFit:
         tolerance = effort.tolerance * (_EARLY if is_refined else 1.0)
         walk = self._walk(line, point, replace(effort, tolerance=tolerance))
         walk.n_evaluations += len(starts)
-        if is_refined:
-            line, place = line.refined(_active(walk.point.energy), effort.n_parts)
+        active = _active(walk.point.energy)
+        if is_refined and len(active):
+            line, place = line.refined(active, effort.n_parts)
             energy = np.zeros(len(line.along))
-            energy[place] = walk.point.energy
+            energy[place] = walk.point.energy[active]
             sight = self._viewer.sight(line, walk.point.at)
             point = self._solve(line, walk.point.at, sight, energy, effort)
             again = self._walk(line, point, effort)
@@ -253,25 +254,27 @@ class SegmentFit:
         sight, anchor, damping = point.sight, point.at, _DAMPING
         while walk.n_iterations < effort.max_iterations:
             gradient, curvature = self._derivatives(line, walk.point)
-            trial, n_tries = None, 0
-            while trial is None and n_tries < _TRIES:
+            trial = None
+            for _ in range(_TRIES):
                 step = profiled_step(gradient, curvature, damping, _LONGEST)
+                if -matrix_vector(gradient, step) < effort.tolerance:
+                    walk.stopped = "converged"
+                    return walk
                 trial = self._solve(line, walk.point.at + step, sight, walk.point.energy, effort)
-                n_tries += 1
+                walk.n_evaluations += 1
                 if trial.nll < walk.point.nll:
                     damping *= 0.2
-                else:
-                    damping = max(8.0 * damping, _DAMPING)
-                    trial = None
-            walk.n_evaluations += n_tries
+                    break
+                damping = max(8.0 * damping, _DAMPING)
+                trial = None
             if trial is None:
                 walk.stopped = "no step helps"
-                break
+                return walk
             gain, walk.point = walk.point.nll - trial.nll, trial
             walk.n_iterations += 1
             if gain < effort.tolerance:
                 walk.stopped = "converged"
-                break
+                return walk
             if np.linalg.norm(trial.at[:2] - anchor[:2]) > _MOVED:
                 sight, anchor = self._viewer.sight(line, trial.at), trial.at
         return walk

@@ -81,21 +81,22 @@ class SegmentedLine:
         return replace(self, along=np.linspace(self.along[0], self.along[-1], n_source))
 
     def refined(self, chosen: IntArray, n_parts: int) -> tuple[SegmentedLine, IntArray]:
-        """Return the same track with more sources around some of the present ones.
+        """Return the same track with more sources around some of the present ones, and no others.
 
         Parameters
         ----------
         chosen : ndarray of int
-            Sources whose neighbourhood, up to the next sources on both sides, is refined.
+            At least one source; the neighbourhood of each, up to the next sources on both sides, is
+            refined.
         n_parts : int
             Parts that the distance between two neighbours is cut into.
 
         Returns
         -------
         line : SegmentedLine
-            All present sources and the new ones.
-        place : ndarray of int, shape (n_source,)
-            Where the present ones are among them.
+            The chosen sources, their neighbours, and new ones between them.
+        place : ndarray of int, shape (n_chosen,)
+            Where the chosen ones are among them.
         """
         gaps = np.zeros(len(self.along) - 1, dtype=np.bool_)
         gaps[chosen[chosen < len(gaps)]] = True
@@ -103,8 +104,8 @@ class SegmentedLine:
         steps = np.arange(1, n_parts) / n_parts
         first, last = self.along[:-1][gaps], self.along[1:][gaps]
         inner = first[:, np.newaxis] + (last - first)[:, np.newaxis] * steps
-        along = np.sort(np.concatenate([self.along, inner.ravel()]))
-        return replace(self, along=along), np.searchsorted(along, self.along)
+        along = np.unique(np.concatenate([self.along[chosen], first, last, inner.ravel()]))
+        return replace(self, along=along), np.searchsorted(along, self.along[chosen])
 
     def point(self, at: FloatArray, distance: float) -> tuple[FloatArray, float]:
         """Return point [m] and time [ns] of a track at a distance from the plane [m]."""

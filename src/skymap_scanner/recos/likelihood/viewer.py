@@ -37,12 +37,9 @@ __all__ = ["LineLight", "Sight", "Viewer"]
 
 #: No light from sources farther than this [m].
 REACH: Final = 300.0
-#: Unhit modules farther from the track than this share a sum,
+#: Unhit modules farther from the track than this share a sum ...
 _FAR: Final = 60.0
-#: and of those still farther one in so many stands for all [m];
-_FAINT: Final = 160.0
-_STRIDE: Final = 4
-#: that is worked out at places this far apart, or at every source [m].
+#: ... that is worked out at places this far apart, or at every source [m].
 _NODES: Final = 25.0
 
 
@@ -56,8 +53,6 @@ class Sight:
         Sources and timed modules, sources and near dark modules.
     far : tuple of ndarray
         Places and far dark modules.
-    stands_for : ndarray, shape (n_dark,)
-        For how many modules a far one stands.
     nodes : ndarray, shape (n_node,)
         Those places along the track [m].
     spread : ndarray, shape (n_source, n_node)
@@ -67,7 +62,6 @@ class Sight:
     timed: tuple[IntArray, IntArray]
     near: tuple[IntArray, IntArray]
     far: tuple[IntArray, IntArray]
-    stands_for: FloatArray
     nodes: FloatArray
     spread: FloatArray
 
@@ -78,7 +72,7 @@ class Sight:
         needed = np.flatnonzero(self.spread[chosen].any(axis=0))
         far, _ = _renumbered(self.far, needed, n_node)
         spread = self.spread[np.ix_(chosen, needed)]
-        return Sight(timed, near, far, self.stands_for, self.nodes[needed], spread)
+        return Sight(timed, near, far, self.nodes[needed], spread)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,12 +150,8 @@ class Viewer:
         is_far[: self.n_dark_rows] = False
         # a distance beyond reach leaves a module out
         near = reach_pairs(line.along, along, np.where(is_far, np.inf, distance), REACH)
-        faint = np.flatnonzero(is_far & (distance > _FAINT))
-        stands_for = np.where(is_far, 1.0, 0.0)
-        stands_for[faint] = 0.0
-        stands_for[faint[_STRIDE // 2 :: _STRIDE]] = _STRIDE
-        far = reach_pairs(nodes, along, np.where(stands_for > 0.0, distance, np.inf), REACH)
-        return Sight(timed, near, far, stands_for, nodes, spread)
+        far = reach_pairs(nodes, along, np.where(is_far, distance, np.inf), REACH)
+        return Sight(timed, near, far, nodes, spread)
 
     def see(self, line: SegmentedLine, at: FloatArray, sight: Sight) -> LineLight:
         """Evaluate the networks for one position of the track (its time does not matter).
@@ -196,7 +186,7 @@ class Viewer:
         foot = line.point(at, 0.0)[0]
         places = foot + sight.nodes[:, np.newaxis] * line.direction
         at_nodes = _Sources(self.model, places, line.direction)
-        charge = sight.stands_for[sight.far[1]] * self._dark_charge(at_nodes, sight.far)
+        charge = self._dark_charge(at_nodes, sight.far)
         total = _sums(sight.far[0], charge, len(sight.nodes))
         column += np.maximum(matrix_vector(sight.spread, total), 0.0)
         return LineLight(light, pairs, response, column)
