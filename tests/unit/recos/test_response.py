@@ -336,3 +336,25 @@ def test_a_track_far_away_sees_nothing(handmade: Scene) -> None:
     response, column = _filled(handmade, np.array([5000.0, 5000.0, 0.0]))
     assert not response.any()
     assert not column.any()
+
+
+def test_some_of_the_faint_pairs_stand_for_all(trained: Scene) -> None:
+    dark = np.setdiff1d(np.flatnonzero(~DETECTOR.is_deepcore), trained.bins.om_index)
+    modules = Modules.of(trained.model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark])
+    scenes = [
+        trained._replace(viewer=replace(trained.viewer, dark=modules, faint=faint))
+        for faint in (np.inf, 200.0)
+    ]
+    every, some = (_column_of_dark(scene) for scene in scenes)
+    assert not np.array_equal(every, some)
+    assert some.sum() == pytest.approx(every.sum(), rel=0.002)
+    np.testing.assert_allclose(some, every, rtol=0.05)
+    n_pairs = [len(scene.viewer.sight(scene.line, AT).far.om) for scene in scenes]
+    assert n_pairs[1] < 0.6 * n_pairs[0]
+
+
+def test_faint_pairs_with_rows_stand_for_themselves(handmade: Scene) -> None:
+    scene = _scene(handmade.model, has_dark_rows=True)
+    thinned = scene._replace(viewer=replace(scene.viewer, faint=100.0))
+    for one, other in zip(_filled(scene), _filled(thinned), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -3,13 +3,15 @@
 The light model's networks are the expensive part. They are evaluated once for each position of the
 track (`Viewer.see`); a shift in time only moves the bins (`Viewer.fill`). Modules without pulses
 are most of the pairs and need no times; those far from the track share a sum that varies slowly
-along it, which is worked out at a few places and interpolated.
+along it, which is worked out at a few places and interpolated. Most pairs are so far apart that
+hardly any light gets from one to the other; some of them may stand for all.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -37,10 +39,33 @@ __all__ = ["LineLight", "Sight", "Viewer"]
 
 #: No light from sources farther than this [m].
 REACH: Final = 300.0
+#: Of pairs so far apart that they are faint one in so many stands for all.
+_FEWER: Final = 4
 #: Unhit modules farther from the track than this share a sum ...
 _FAR: Final = 60.0
 #: ... that is worked out at places this far apart, or at every source [m].
 _NODES: Final = 25.0
+
+
+class DarkPairs(NamedTuple):
+    """Sources, or places, and dark modules.
+
+    Attributes
+    ----------
+    source, om : ndarray of int, shape (n_pair,)
+        Their numbers.
+    weight : ndarray, shape (n_pair,)
+        For how many pairs of about the same distance each stands.
+    """
+
+    source: IntArray
+    om: IntArray
+    weight: FloatArray
+
+    def only(self, chosen: IntArray, n_source: int) -> DarkPairs:
+        """Return the pairs of some of the sources, renumbered; `chosen` ascends."""
+        pairs, is_kept = _renumbered((self.source, self.om), chosen, n_source)
+        return DarkPairs(*pairs, self.weight[is_kept])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +74,10 @@ class Sight:
 
     Attributes
     ----------
-    timed, near : tuple of ndarray
-        Sources and timed modules, sources and near dark modules.
-    far : tuple of ndarray
-        Places and far dark modules.
+    timed : tuple of ndarray
+        Sources and timed modules.
+    near, far : DarkPairs
+        Sources and near dark modules, places and far ones.
     nodes : ndarray, shape (n_node,)
         Those places along the track [m].
     spread : ndarray, shape (n_source, n_node)
@@ -60,17 +85,17 @@ class Sight:
     """
 
     timed: tuple[IntArray, IntArray]
-    near: tuple[IntArray, IntArray]
-    far: tuple[IntArray, IntArray]
+    near: DarkPairs
+    far: DarkPairs
     nodes: FloatArray
     spread: FloatArray
 
     def only(self, chosen: IntArray) -> Sight:
         """Return the pairs of some of the sources, renumbered; `chosen` ascends."""
         n_source, n_node = self.spread.shape
-        timed, near = (_renumbered(one, chosen, n_source)[0] for one in (self.timed, self.near))
+        timed, _ = _renumbered(self.timed, chosen, n_source)
         needed = np.flatnonzero(self.spread[chosen].any(axis=0))
-        far, _ = _renumbered(self.far, needed, n_node)
+        near, far = self.near.only(chosen, n_source), self.far.only(needed, n_node)
         spread = self.spread[np.ix_(chosen, needed)]
         return Sight(timed, near, far, self.nodes[needed], spread)
 
@@ -115,6 +140,8 @@ class Viewer:
     n_dark_rows : int
         So many dark modules, the first, have rows of their own, the last ones of the matrix; the
         others only add to the column sums.
+    faint : float
+        Pairs of sources and dark modules without rows are faint if they are farther apart [m].
     softening : float
         Width within which delays go to zero [ns].
     """
@@ -125,6 +152,7 @@ class Viewer:
     bins: TimedModules
     n_row: int
     n_dark_rows: int = 0
+    faint: float = math.inf
     softening: float = SOFTENING
 
     def sight(self, line: SegmentedLine, at: FloatArray) -> Sight:
@@ -149,9 +177,18 @@ class Viewer:
         is_far = distance > _FAR
         is_far[: self.n_dark_rows] = False
         # a distance beyond reach leaves a module out
-        near = reach_pairs(line.along, along, np.where(is_far, np.inf, distance), REACH)
-        far = reach_pairs(nodes, along, np.where(is_far, distance, np.inf), REACH)
+        near = self._thinned(line.along, along, np.where(is_far, np.inf, distance))
+        far = self._thinned(nodes, along, np.where(is_far, distance, np.inf))
         return Sight(timed, near, far, nodes, spread)
+
+    def _thinned(self, along: FloatArray, om_along: FloatArray, distance: FloatArray) -> DarkPairs:
+        """Pair places along a track with dark modules; of faint pairs some stand for all."""
+        source, om = reach_pairs(along, om_along, distance, REACH)
+        apart = np.hypot(along[source] - om_along[om], distance[om])
+        is_faint = (apart > self.faint) & (om >= self.n_dark_rows)
+        is_kept = ~is_faint | ((source + om) % _FEWER == 0)
+        weight = np.where(is_faint, float(_FEWER), 1.0)
+        return DarkPairs(source[is_kept], om[is_kept], weight[is_kept])
 
     def see(self, line: SegmentedLine, at: FloatArray, sight: Sight) -> LineLight:
         """Evaluate the networks for one position of the track (its time does not matter).
@@ -178,7 +215,7 @@ class Viewer:
 
         response = np.zeros((len(line.along), self.n_row))
         charge = self._dark_charge(ends, sight.near)
-        source, dark = sight.near
+        source, dark, _ = sight.near
         has_row = dark < self.n_dark_rows
         first = self.n_row - self.n_dark_rows
         response[source[has_row], first + dark[has_row]] = charge[has_row]
@@ -187,7 +224,7 @@ class Viewer:
         places = foot + sight.nodes[:, np.newaxis] * line.direction
         at_nodes = _Sources(self.model, places, line.direction)
         charge = self._dark_charge(at_nodes, sight.far)
-        total = _sums(sight.far[0], charge, len(sight.nodes))
+        total = _sums(sight.far.source, charge, len(sight.nodes))
         column += np.maximum(matrix_vector(sight.spread, total), 0.0)
         return LineLight(light, pairs, response, column)
 
@@ -208,11 +245,11 @@ class Viewer:
         )
         return response, column
 
-    def _dark_charge(self, sources: _Sources, chosen: tuple[IntArray, IntArray]) -> FloatArray:
-        """Return the expected charge of pairs with dark modules [PE/GeV]."""
-        pairs = sources.pairs(self.dark, chosen)
+    def _dark_charge(self, sources: _Sources, chosen: DarkPairs) -> FloatArray:
+        """Return the expected charge of pairs with dark modules, and of what they stand for."""
+        pairs = sources.pairs(self.dark, (chosen.source, chosen.om))
         fluence = np.exp(sources.log_fluence(pairs, self.dark))
-        return np.asarray(CHARGE * self.dark.efficiency[chosen[1]] * fluence)
+        return np.asarray(CHARGE * chosen.weight * self.dark.efficiency[chosen.om] * fluence)
 
 
 class _Sources:
