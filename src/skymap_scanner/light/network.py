@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-__all__ = ["Layers", "log_fluence", "mixtures", "mixtures_of_parts"]
+__all__ = [
+    "EndPart",
+    "Layers",
+    "log_fluence",
+    "log_fluence_of_parts",
+    "mixtures",
+    "mixtures_of_parts",
+    "om_part",
+    "source_part",
+]
 
 #: Pairs per matrix product: big enough for the library, small enough for the cache.
 _BLOCK: Final = 512
@@ -105,6 +114,34 @@ def _along(inputs: Float32Array, weights: Float32Array) -> Float32Array:
     return result
 
 
+class EndPart(NamedTuple):
+    """What sources alone, or modules alone, add in a network.
+
+    Attributes
+    ----------
+    hidden : ndarray of float32, shape (n, n_hidden)
+        To its first layer; the part of sources has the bias.
+    skip : ndarray of float32, shape (n,)
+        To the linear function.
+    """
+
+    hidden: Float32Array
+    skip: Float32Array
+
+
+@kernel
+def source_part(layers: Layers, source_in: Float32Array) -> EndPart:
+    """Return what sources alone add; `source_in` has shape (n_source, 30)."""
+    hidden = np.dot(source_in, layers.source) + layers.bias
+    return EndPart(hidden, _along(source_in, layers.skip_source))
+
+
+@kernel
+def om_part(layers: Layers, om_in: Float32Array) -> EndPart:
+    """Return what modules alone add; `om_in` has shape (n_om, 28)."""
+    return EndPart(np.dot(om_in, layers.om), _along(om_in, layers.skip_om))
+
+
 @fast_kernel
 def log_fluence(
     pairs: Pairs,
@@ -129,10 +166,30 @@ def log_fluence(
     result : ndarray, shape (n_pair,)
         Written.
     """
+    sources, oms = source_part(layers, source_in), om_part(layers, om_in)
+    log_fluence_of_parts(pairs, tables, layers, sources, oms, result)
+
+
+@fast_kernel
+def log_fluence_of_parts(
+    pairs: Pairs,
+    tables: PairTables,
+    layers: Layers,
+    sources: EndPart,
+    oms: EndPart,
+    result: FloatArray,
+) -> None:
+    """Natural logarithm of the accepted fluence, when what the ends add is known.
+
+    Parameters
+    ----------
+    pairs, tables, layers, result
+        As `log_fluence` takes them.
+    sources, oms : EndPart
+        What sources and modules alone add.
+    """
     n_hidden = layers.hidden.shape[0]
-    parts = (np.dot(source_in, layers.source) + layers.bias, np.dot(om_in, layers.om))
-    source_skip = _along(source_in, layers.skip_source)
-    om_skip = _along(om_in, layers.skip_om)
+    parts = (sources.hidden, oms.hidden)
     inputs = np.empty(N_PAIR_INPUTS * _BLOCK, np.float32)
     one, two = np.empty((_BLOCK, n_hidden), np.float32), np.empty((_BLOCK, n_hidden), np.float32)
     falling = np.empty(_BLOCK, np.float32)
@@ -143,7 +200,7 @@ def log_fluence(
         _hidden(first, pairs, tables, layers, parts, work)
         for row in range(n):
             i, j = pairs.source_index[first + row], pairs.om_index[first + row]
-            value = source_skip[i] + om_skip[j] + layers.last_bias[0]
+            value = sources.skip[i] + oms.skip[j] + layers.last_bias[0]
             for k in range(n_hidden):
                 value += two[row, k] * layers.last[k, 0]
             result[first + row] = value + falling[row]

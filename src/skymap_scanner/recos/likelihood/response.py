@@ -19,6 +19,7 @@ from skymap_scanner.compiled import kernel
 from skymap_scanner.light.fast_math import exp32, log32
 from skymap_scanner.light.inputs import om_inputs
 from skymap_scanner.light.mixture import N_COMPONENTS, mixture_weights
+from skymap_scanner.light.network import EndPart, om_part
 from skymap_scanner.light.optics import MODULE_AREA, N_REF, PHOTONS_PER_GEV
 from skymap_scanner.light.propagation import TIME_OFFSET
 from skymap_scanner.recos.likelihood.time_bins import DEAD
@@ -69,7 +70,7 @@ class SeenLight(NamedTuple):
 
 
 class Modules(NamedTuple):
-    """Some modules (a tuple, as kernels want it).
+    """Some modules.
 
     Attributes
     ----------
@@ -77,20 +78,23 @@ class Modules(NamedTuple):
         Positions, and heights in untilted layers [m].
     efficiency : ndarray, shape (n,)
         Relative to a standard module.
-    inputs : ndarray of float32, shape (n, 28)
-        What the networks want to know of them alone.
+    charge, time : EndPart
+        What they alone add in the networks of the charge and of the time.
     """
 
     place: FloatArray
     efficiency: FloatArray
-    inputs: Float32Array
+    charge: EndPart
+    time: EndPart
 
     @classmethod
     def of(cls, model: LightModel, om_xyz: FloatArray, efficiency: FloatArray) -> Modules:
         """Gather modules at some positions, shape (n, 3) [m]."""
         height = model.ice.effective_z(om_xyz)
         place = np.ascontiguousarray(np.column_stack([om_xyz, height]))
-        return cls(place, np.ascontiguousarray(efficiency), om_inputs(height, model.tables))
+        inputs, weights = om_inputs(height, model.tables), model.weights
+        parts = om_part(weights.charge, inputs), om_part(weights.time, inputs)
+        return cls(place, np.ascontiguousarray(efficiency), *parts)
 
 
 @kernel

@@ -17,7 +17,7 @@ import numpy as np
 
 from skymap_scanner.light.inputs import Pairs, source_inputs
 from skymap_scanner.light.mixture import N_COMPONENTS
-from skymap_scanner.light.network import log_fluence, mixtures
+from skymap_scanner.light.network import log_fluence_of_parts, mixtures_of_parts, source_part
 from skymap_scanner.recos.likelihood.response import (
     CHARGE,
     SOFTENING,
@@ -29,11 +29,15 @@ from skymap_scanner.recos.likelihood.response import (
 from skymap_scanner.recos.minimise.products import matrix_vector
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from skymap_scanner.event.pulses import BoolArray
     from skymap_scanner.light.model import LightModel
     from skymap_scanner.recos.likelihood.segments import SegmentedLine
     from skymap_scanner.recos.likelihood.time_bins import TimedModules
     from skymap_scanner.units import FloatArray, IntArray
+
+    Float32Array = NDArray[np.float32]
 
 __all__ = ["LineLight", "Sight", "Viewer"]
 
@@ -208,10 +212,7 @@ class Viewer:
         """
         ends = _Sources(self.model, line.xyz(at), line.direction)
         pairs = ends.pairs(self.timed, sight.timed)
-        mixture = np.empty((len(sight.timed[0]), 3 * N_COMPONENTS), np.float32)
-        weights, tables = self.model.weights, self.model.tables
-        mixtures(pairs, tables, weights.time, ends.inputs, self.timed.inputs, mixture)
-        light = SeenLight(ends.log_fluence(pairs, self.timed), mixture)
+        light = SeenLight(ends.log_fluence(pairs, self.timed), ends.mixtures(pairs, self.timed))
 
         response = np.zeros((len(line.along), self.n_row))
         charge = self._dark_charge(ends, sight.near)
@@ -260,7 +261,7 @@ class _Sources:
         height = model.ice.effective_z(xyz)
         self._place = np.ascontiguousarray(np.column_stack([xyz, height]))
         self._direction = np.ascontiguousarray(np.broadcast_to(direction, xyz.shape))
-        self.inputs = source_inputs(height, self._direction, model.tables)
+        self._inputs = source_inputs(height, self._direction, model.tables)
 
     def pairs(self, modules: Modules, chosen: tuple[IntArray, IntArray]) -> Pairs:
         """Return pairs of these sources with modules."""
@@ -269,8 +270,17 @@ class _Sources:
     def log_fluence(self, pairs: Pairs, modules: Modules) -> FloatArray:
         """Return the logarithm of the accepted fluence per photon of some pairs [1/m^2]."""
         result = np.empty(len(pairs.source_index))
-        tables, weights = self._model.tables, self._model.weights
-        log_fluence(pairs, tables, weights.charge, self.inputs, modules.inputs, result)
+        tables, layers = self._model.tables, self._model.weights.charge
+        sources = source_part(layers, self._inputs)
+        log_fluence_of_parts(pairs, tables, layers, sources, modules.charge, result)
+        return result
+
+    def mixtures(self, pairs: Pairs, modules: Modules) -> Float32Array:
+        """Return the raw mixtures of delays of some pairs, shape (n_pair, 12)."""
+        result = np.empty((len(pairs.source_index), 3 * N_COMPONENTS), np.float32)
+        tables, layers = self._model.tables, self._model.weights.time
+        parts = (source_part(layers, self._inputs).hidden, modules.time.hidden)
+        mixtures_of_parts(pairs, tables, layers, parts, result)
         return result
 
 
