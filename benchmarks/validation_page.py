@@ -281,9 +281,9 @@ def radius_of(published: Published, sky_map: SkyMap) -> float:
     """Return half the width of a picture around the published best fit that shows both [rad]."""
     east, west, north, south = published.extents_deg
     theirs = max(max(east, west) * np.cos(published.dec_deg * DEG), north, south) * DEG
-    ours = choose_radius(sky_map, sky_map.regions, [Marker(*published.best_dir, "")])
+    ours = choose_radius(sky_map, sky_map.regions, [])
     away = float(angular_distance(*sky_map.best_dir, *published.best_dir))
-    return float(min(max(_MARGIN * theirs, 0.9 * ours + away), 30.0 * DEG))
+    return float(min(max(_MARGIN * theirs, 0.75 * ours + away), 30.0 * DEG))
 
 
 def label_panels(figure: Figure, panels: Sequence[Any], published: Published, scan: Scan) -> None:
@@ -353,7 +353,7 @@ def made_by(scans: Sequence[Scan]) -> str:
     days = sorted({scan.manifest["progress"]["started"][:10] for scan in scans})
     versions = {scan.manifest["scan_metadata"]["versions"]["skymap-scanner"] for scan in scans}
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    return f"{len(scans)} scans of {when}, version {', '.join(sorted(versions))}."
+    return f"Scans: {len(scans)}, of {when}, version {', '.join(sorted(versions))}."
 
 
 def fill(text: str, name: str, body: str) -> str:

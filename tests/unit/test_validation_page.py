@@ -105,7 +105,7 @@ def test_the_page_holds_what_was_scanned(
     assert [line.split(":")[0] for line in said] == ["b", "c", "d"]
     text = page.read_text()
     for words in (
-        "2 scans of 2026-11-27, version 9.9.",
+        "Scans: 2, of 2026-11-27, version 9.9.",
         "|  | here (`late_pulse_residual=3000`) |",
         "| published best fit | 101.00°, +20.00° |",
         "| our best fit inside the published 90 % rectangle | yes |",
