@@ -16,12 +16,18 @@ import numpy as np
 from skymap_scanner.event.pulses import weighted_quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from skymap_scanner.event.event import Event
-    from skymap_scanner.event.pulses import PulseSeries
+    from skymap_scanner.event.pulses import BoolArray, PulseSeries
 
-__all__ = ["LATE_RESIDUAL", "CleanedPulses", "clean_stray_pulses", "cut_late_pulses"]
+__all__ = [
+    "LATE_RESIDUAL",
+    "CleanedPulses",
+    "clean_stray_pulses",
+    "cut_late_pulses",
+    "is_in_live_time",
+]
 
 #: Frame key of the windows in which waveforms are unreliable.
 _ERRATA: Final = "CalibrationErrata"
@@ -129,6 +135,35 @@ def clean_stray_pulses(series: PulseSeries, residual: float = LATE_RESIDUAL) -> 
         if not keep[rows].all():
             ends[om] = last
     return CleanedPulses(series.select(keep), (begin, end), ends)
+
+
+def is_in_live_time(
+    series: PulseSeries,
+    window: tuple[float, float],
+    dead: Mapping[int, Sequence[tuple[float, float]]],
+) -> BoolArray:
+    """Tell which pulses come while the data of their module counts.
+
+    Parameters
+    ----------
+    series : PulseSeries
+        Pulses; those outside `window` count as at its ends.
+    window : tuple of float
+        Begin and end of the time in which data counts [ns].
+    dead : mapping of int to sequence of (float, float)
+        Row of a module -> intervals in which its data does not count [ns].
+
+    Returns
+    -------
+    ndarray of bool, shape (n_pulses,)
+    """
+    begin, end = window
+    time = np.clip(series.time, begin, np.nextafter(end, begin))
+    is_live = np.ones(len(series), dtype=np.bool_)
+    for om, rows in _modules(series):
+        for first, last in dead.get(om, ()):
+            is_live[rows] &= ~((time[rows] >= first) & (time[rows] < last))
+    return is_live
 
 
 def _modules(series: PulseSeries) -> Iterator[tuple[int, slice]]:

@@ -156,20 +156,29 @@ class SegmentedReco(RecoInterface):
         return usable_modules(event, np.concatenate([bright, np.array(bad, dtype=np.int64)]))
 
     def check_event(self, event: Event) -> None:
-        """Raise `EventError` as `prepare` does when no pulse remains."""
+        """Raise `EventError` as `prepare` does when there is no light, or no time for it."""
         self._cleaned(event)
 
     def _cleaned(self, event: Event) -> tuple[CleanEvent, PulseSeries]:
-        """Return what is used of an event, and its usable pulses, at least one with charge."""
+        """Return what is used of an event, and its usable pulses; at least one of them counts."""
+        from skymap_scanner.event.late_pulses import is_in_live_time
+
         clean = self.clean(event)
         series = clean.series.select(clean.is_usable[clean.series.om_index])
-        if not series.total_charge > 0.0:
+        if not series.charge[is_in_live_time(series, clean.window, clean.dead)].sum() > 0.0:
             raise EventError(
                 f"no light left for {self.name} after the cleaning of pulses and the exclusion of "
-                "modules (DeepCore, bright, saturated, bad)",
+                "modules (DeepCore, bright, saturated, bad) and of unreliable time",
                 place=event.name,
                 found=f"{event.pulses.n_pulses} pulses in {event.pulses.n_doms} modules before",
                 wanted="at least one pulse",
+            )
+        if not clean.window[0] < clean.window[1]:
+            raise EventError(
+                f"no time in which data counts for {self.name}",
+                place=event.name,
+                found=f"a readout from {clean.window[0]:g} to {clean.window[1]:g} ns",
+                wanted="the window of the readout, or pulses at different times",
             )
         return clean, series
 
@@ -189,7 +198,7 @@ class SegmentedReco(RecoInterface):
         Raises
         ------
         EventError
-            No pulse remains.
+            No pulse remains, or the readout is over when it begins.
         """
         clean, series = self._cleaned(event)
         return self._gathered(event.detector, event.pulses, clean, series)
