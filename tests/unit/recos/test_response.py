@@ -320,6 +320,14 @@ def test_sums_of_some_sources_are_those_of_all(trained: Scene) -> None:
     np.testing.assert_allclose(other, one[chosen], rtol=1e-4, atol=1e-9)
 
 
+def test_a_single_source_needs_no_kernels_of_its_own(handmade: Scene) -> None:
+    scene, line = handmade, handmade.line.only(np.array([5]))
+    seen = scene.viewer.see(line, AT, scene.viewer.sight(line, AT))
+    for array in (*seen.pairs, *seen.light):
+        assert array.flags.writeable
+        assert array.flags.c_contiguous
+
+
 def test_dark_modules_may_have_rows(handmade: Scene) -> None:
     scene = _scene(handmade.model, has_dark_rows=True)
     response, column = _filled(scene)

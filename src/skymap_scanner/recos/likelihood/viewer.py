@@ -260,7 +260,8 @@ class _Sources:
         self._model = model
         height = model.ice.effective_z(xyz)
         self._place = np.ascontiguousarray(np.column_stack([xyz, height]))
-        self._direction = np.ascontiguousarray(np.broadcast_to(direction, xyz.shape))
+        # a copy: for an array that cannot be written to kernels would be compiled once more
+        self._direction = np.array(np.broadcast_to(direction, xyz.shape))
         self._inputs = source_inputs(height, self._direction, model.tables)
 
     def pairs(self, modules: Modules, chosen: tuple[IntArray, IntArray]) -> Pairs:
