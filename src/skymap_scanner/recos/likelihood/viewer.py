@@ -45,6 +45,8 @@ __all__ = ["LineLight", "Sight", "Viewer"]
 REACH: Final = 300.0
 #: Of pairs so far apart that they are faint one in so many stands for all.
 _FEWER: Final = 4
+#: Far away light fades about like exp(-r/30 m)/r [m].
+_FADING: Final = 30.0
 #: Unhit modules farther from the track than this share a sum ...
 _FAR: Final = 60.0
 #: ... that is worked out at places this far apart, or at every source [m].
@@ -59,7 +61,7 @@ class DarkPairs(NamedTuple):
     source, om : ndarray of int, shape (n_pair,)
         Their numbers.
     weight : ndarray, shape (n_pair,)
-        For how many pairs of about the same distance each stands.
+        How much more light than its own each stands for.
     """
 
     source: IntArray
@@ -191,7 +193,12 @@ class Viewer:
         apart = np.hypot(along[source] - om_along[om], distance[om])
         is_faint = (apart > self.faint) & (om >= self.n_dark_rows)
         is_kept = ~is_faint | ((source + om) % _FEWER == 0)
-        weight = np.where(is_faint, float(_FEWER), 1.0)
+        # as much light as all of a place have, were it a function of the distance alone
+        light = np.where(is_faint, np.exp(-apart / _FADING) / apart, 0.0)
+        every = _sums(source, light, len(along))
+        some = _sums(source[is_kept], light[is_kept], len(along))
+        share = np.divide(every, some, out=np.ones_like(every), where=some > 0.0)
+        weight = np.where(is_faint, share[source], 1.0)
         return DarkPairs(source[is_kept], om[is_kept], weight[is_kept])
 
     def see(self, line: SegmentedLine, at: FloatArray, sight: Sight) -> LineLight:
