@@ -261,5 +261,5 @@ def mixtures(
     result : ndarray of float32, shape (n_pair, 3 n_component)
         Written.
     """
-    parts = (np.dot(source_in, layers.source) + layers.bias, np.dot(om_in, layers.om))
+    parts = (source_part(layers, source_in).hidden, om_part(layers, om_in).hidden)
     mixtures_of_parts(pairs, tables, layers, parts, result)

@@ -212,8 +212,8 @@ def test_all_bins_of_a_live_module_together_have_all_its_charge(handmade: Scene)
         for a, b in zip(modules.first_edge[:-1], modules.first_edge[1:], strict=True)
     ]
     assert sum(is_whole) == len(HIT) - 2
-    assert np.all(everything <= (dark + charge.sum(axis=1)) * 1.03)
-    assert np.all(everything >= (dark + charge[:, is_whole].sum(axis=1)) * 0.97)
+    assert np.all(everything <= (dark + charge.sum(axis=1)) * 1.02)
+    assert np.all(everything >= (dark + charge[:, is_whole].sum(axis=1)) * 0.975)
 
 
 def test_dead_time_has_no_expectation(handmade: Scene) -> None:

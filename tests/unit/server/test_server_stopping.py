@@ -3,11 +3,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from skymap_scanner.exceptions import ScanStoppedError
 from skymap_scanner.server.stopping import first_to_end, stopped_by_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 async def for_ever(ended: list[str]) -> None:
@@ -22,12 +26,19 @@ async def fail() -> None:
     raise ValueError("mine")
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in the foreground: a shell's background jobs begin with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize(
     ("number", "words"), [(signal.SIGINT, "by Ctrl-C"), (signal.SIGTERM, "by SIGTERM")]
 )
 def test_signal_ends_the_work_in_order(number: signal.Signals, words: str) -> None:
-    if number is signal.SIGINT:  # a shell's background jobs begin with Ctrl-C ignored
-        signal.signal(number, signal.default_int_handler)
     ended: list[str] = []
 
     async def main() -> None:

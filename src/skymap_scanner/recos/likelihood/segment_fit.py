@@ -254,7 +254,6 @@ class SegmentFit:
         sight, anchor, damping = point.sight, point.at, _DAMPING
         while walk.n_iterations < effort.max_iterations:
             gradient, curvature = self._derivatives(line, walk.point)
-            trial = None
             for _ in range(_TRIES):
                 step = profiled_step(gradient, curvature, damping, _LONGEST)
                 if -matrix_vector(gradient, step) < effort.tolerance:
@@ -263,13 +262,12 @@ class SegmentFit:
                 trial = self._solve(line, walk.point.at + step, sight, walk.point.energy, effort)
                 walk.n_evaluations += 1
                 if trial.nll < walk.point.nll:
-                    damping *= 0.2
                     break
                 damping = max(8.0 * damping, _DAMPING)
-                trial = None
-            if trial is None:
+            else:
                 walk.stopped = "no step helps"
                 return walk
+            damping *= 0.2
             gain, walk.point = walk.point.nll - trial.nll, trial
             walk.n_iterations += 1
             if gain < effort.tolerance:

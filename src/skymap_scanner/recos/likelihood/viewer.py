@@ -190,6 +190,8 @@ class Viewer:
     def _thinned(self, along: FloatArray, om_along: FloatArray, distance: FloatArray) -> DarkPairs:
         """Pair places along a track with dark modules; of faint pairs some stand for all."""
         source, om = reach_pairs(along, om_along, distance, REACH)
+        if self.faint >= REACH:
+            return DarkPairs(source, om, np.ones(len(source)))
         apart = np.hypot(along[source] - om_along[om], distance[om])
         is_faint = (apart > self.faint) & (om >= self.n_dark_rows)
         is_kept = ~is_faint | ((source + om) % _FEWER == 0)
@@ -270,6 +272,7 @@ class _Sources:
         # a copy: for an array that cannot be written to kernels would be compiled once more
         self._direction = np.array(np.broadcast_to(direction, xyz.shape))
         self._inputs = source_inputs(height, self._direction, model.tables)
+        self._charge = source_part(model.weights.charge, self._inputs)
 
     def pairs(self, modules: Modules, chosen: tuple[IntArray, IntArray]) -> Pairs:
         """Return pairs of these sources with modules."""
@@ -279,8 +282,7 @@ class _Sources:
         """Return the logarithm of the accepted fluence per photon of some pairs [1/m^2]."""
         result = np.empty(len(pairs.source_index))
         tables, layers = self._model.tables, self._model.weights.charge
-        sources = source_part(layers, self._inputs)
-        log_fluence_of_parts(pairs, tables, layers, sources, modules.charge, result)
+        log_fluence_of_parts(pairs, tables, layers, self._charge, modules.charge, result)
         return result
 
     def mixtures(self, pairs: Pairs, modules: Modules) -> Float32Array:
