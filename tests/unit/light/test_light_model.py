@@ -1,47 +1,22 @@
-"""The light model on handmade weights: broadcasting, times, chance, the edges of what it knows."""
+"""The light model on handmade weights: broadcasting, times, chance, smoothness."""
 
 from __future__ import annotations
-
-import warnings
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from sources_and_modules import EDGES, SOURCE, UP, nearby, random_axes
 
 from handmade_light import handmade_weights
 from skymap_scanner.light import mixture
-from skymap_scanner.light.inputs import MAX_DISTANCE, Pairs
 from skymap_scanner.light.interface import Light
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.light.optics import MODULE_AREA, PHOTONS_PER_GEV
-from skymap_scanner.light.trained_volume import ExtrapolationWarning, count_untrained, is_trained
-
-if TYPE_CHECKING:
-    from skymap_scanner.units import FloatArray
-
-SOURCE = np.array([20.0, -30.0, -350.0])
-UP = np.array([0.0, 0.0, 1.0])
-EDGES = np.array([-10.0, 0.0, 0.5, 3.0, 20.0, 150.0, 2000.0])
 
 
 @pytest.fixture(scope="module")
 def model() -> LightModel:
     return LightModel(handmade_weights())
-
-
-def _vectors(shape: tuple[int, ...], seed: int) -> FloatArray:
-    return np.random.default_rng(seed).uniform(-150, 150, (*shape, 3))
-
-
-def _nearby(shape: tuple[int, ...], seed: int) -> FloatArray:
-    """Modules around `SOURCE`."""
-    return np.asarray(SOURCE + _vectors(shape, seed) / 1.5)
-
-
-def _axes(shape: tuple[int, ...], seed: int) -> FloatArray:
-    axes = np.random.default_rng(seed).normal(size=(*shape, 3))
-    return np.asarray(axes / np.linalg.norm(axes, axis=-1, keepdims=True))
 
 
 def test_model_is_a_light(model: LightModel) -> None:
@@ -77,7 +52,7 @@ SHAPES: list[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = [
 def test_broadcast_answers_are_those_of_single_pairs(
     model: LightModel, source: tuple[int, ...], axis: tuple[int, ...], om: tuple[int, ...]
 ) -> None:
-    sources, axes, modules = _nearby(source, 1), _axes(axis, 2), _nearby(om, 3)
+    sources, axes, modules = nearby(source, 1), random_axes(axis, 2), nearby(om, 3)
     shape = np.broadcast_shapes(source, axis, om)
     efficiency = np.random.default_rng(4).uniform(0.5, 1.5, om)
     edges_per_pair = np.sort(np.random.default_rng(5).uniform(-20, 500, (*shape, 4)), axis=-1)
@@ -111,7 +86,7 @@ def test_all_shapes_are_one_type_to_the_kernels(
     model: LightModel, source: tuple[int, ...], axis: tuple[int, ...], om: tuple[int, ...]
 ) -> None:
     # each further type of array is seconds of compilation at its first use
-    pairs, _ = model.pairs(_nearby(source, 1), _axes(axis, 2), _nearby(om, 3))
+    pairs, _ = model.pairs(nearby(source, 1), random_axes(axis, 2), nearby(om, 3))
     for array in pairs:
         assert array.flags.c_contiguous
         assert array.flags.writeable
@@ -120,7 +95,7 @@ def test_all_shapes_are_one_type_to_the_kernels(
 
 
 def test_efficiency_scales_the_charge(model: LightModel) -> None:
-    modules = _nearby((5,), 3)
+    modules = nearby((5,), 3)
     plain = model.expected_charge(SOURCE, UP, modules)
     np.testing.assert_allclose(model.expected_charge(SOURCE, UP, modules, 1.35), 1.35 * plain)
     assert not model.expected_charge(SOURCE, UP, modules, 0.0).any()
@@ -129,17 +104,17 @@ def test_efficiency_scales_the_charge(model: LightModel) -> None:
 
 
 def test_lists_and_single_precision_are_taken(model: LightModel) -> None:
-    modules = _nearby((3,), 3)
+    modules = nearby((3,), 3)
     expected = model.expected_charge(SOURCE, UP, modules)
     as_lists = model.expected_charge(SOURCE.tolist(), [0, 0, 1], modules.tolist(), [1, 1, 1])
     np.testing.assert_array_equal(as_lists, expected)
-    axis = _axes((), 3)
+    axis = random_axes((), 3)
     rounded = model.expected_charge(SOURCE.astype(np.float32), axis.astype(np.float32), modules)
     np.testing.assert_allclose(rounded, model.expected_charge(SOURCE, axis, modules), rtol=1e-4)
 
 
 def test_arguments_are_left_alone(model: LightModel) -> None:
-    modules = np.asfortranarray(_nearby((6,), 3))
+    modules = np.asfortranarray(nearby((6,), 3))
     before = modules.copy()
     model.expected_charge(SOURCE, UP, modules)
     model.time_cdf(SOURCE, UP, modules[::2], EDGES)
@@ -163,7 +138,7 @@ def test_charge_is_fluence_times_photons_and_area(model: LightModel) -> None:
 def test_distribution_lies_between_zero_and_one_and_never_falls(
     model: LightModel, softening: float
 ) -> None:
-    modules = _nearby((400,), 7)
+    modules = nearby((400,), 7)
     for n in (3, 8, 50, 1001):
         edges = np.sort(np.random.default_rng(n).uniform(-100, 3000, n))
         edges = np.concatenate([[-np.inf, -1e300], edges, [1e5, 1e300, np.inf]])
@@ -176,17 +151,17 @@ def test_distribution_lies_between_zero_and_one_and_never_falls(
 
 
 def test_nothing_comes_before_direct_light(model: LightModel) -> None:
-    cdf = model.time_cdf(SOURCE, UP, _nearby((50,), 7), [-1e3, -1.0, -1e-9, 0.0])
+    cdf = model.time_cdf(SOURCE, UP, nearby((50,), 7), [-1e3, -1.0, -1e-9, 0.0])
     assert not cdf[:, :3].any()
     assert np.all(cdf[:, 3] > 0.0)
-    density = model.time_density(SOURCE, UP, _nearby((50,), 7), [-1e3, -1.0, -1e-9, 0.0])
+    density = model.time_density(SOURCE, UP, nearby((50,), 7), [-1e3, -1.0, -1e-9, 0.0])
     assert not density[:, :3].any()
     assert np.all(density[:, 3] > 0.0)
 
 
 @pytest.mark.parametrize("softening", [0.0, 0.3, 5.0])
 def test_density_is_the_slope_of_the_distribution(model: LightModel, softening: float) -> None:
-    modules = _nearby((20,), 8)
+    modules = nearby((20,), 8)
     times = np.array([-30.0, -4.0, 1.0, 5.0, 30.0, 200.0, 1500.0])
     if softening == 0.0:
         times = times[2:]
@@ -221,7 +196,7 @@ def test_any_softening_gives_numbers(model: LightModel, softening: float) -> Non
 
 
 def test_softening_moves_edges_as_documented(model: LightModel) -> None:
-    om = _nearby((30,), 9)
+    om = nearby((30,), 9)
     times = np.array([-50.0, -10.0, 0.0, 10.0, 50.0])
     soft = model.time_cdf(SOURCE, UP, om, times, softening=5.0)
     hard = model.time_cdf(SOURCE, UP, om, [0.495098, 2.071068, 5.0, 12.071068, 50.495098])
@@ -235,7 +210,7 @@ def test_softening_moves_edges_as_documented(model: LightModel) -> None:
 
 
 def test_infinite_times_have_an_answer(model: LightModel) -> None:
-    om = _nearby((4,), 9)
+    om = nearby((4,), 9)
     for softening in (0.0, 5.0):
         density = model.time_density(SOURCE, UP, om, [-np.inf, np.inf], softening=softening)
         np.testing.assert_allclose(density, 0.0, atol=1e-9)
@@ -260,7 +235,7 @@ def test_drawn_delays_follow_the_distribution(model: LightModel) -> None:
 
 def test_finite_differences_with_the_documented_steps_are_smooth(model: LightModel) -> None:
     rng = np.random.default_rng(11)
-    modules = SOURCE + _axes((60,), 12) * rng.uniform(15, 200, (60, 1))
+    modules = SOURCE + random_axes((60,), 12) * rng.uniform(15, 200, (60, 1))
     slopes = []
     for step in (0.3, 0.6):
         shift = np.array([step, 0.0, 0.0])
@@ -288,117 +263,7 @@ def test_rounding_is_far_below_the_documented_steps(model: LightModel) -> None:
     assert np.abs(logs - smooth).max() < 5e-5  # makes 2e-4 in a slope over 0.6 m
 
 
-# --- beyond what it knows ---
-
-
-def test_modules_in_the_trained_volume_raise_no_warning(model: LightModel) -> None:
-    model.expected_charge(SOURCE, UP, _nearby((200,), 13))
-
-
-@pytest.mark.parametrize("name", ["expected_charge", "time_cdf", "time_density", "sample_delays"])
-def test_warning_counts_pairs_and_points_at_the_caller(model: LightModel, name: str) -> None:
-    more: dict[str, Any] = {"expected_charge": 1.0, "sample_delays": np.random.default_rng(1)}
-    far = SOURCE + np.array([[10.0, 0, 0], [500.0, 0, 0], [700.0, 0, 0]])
-    cases: list[tuple[tuple[Any, Any, Any], int]] = [
-        ((SOURCE, UP, far), 2),
-        ((SOURCE, np.tile(UP, (4, 1, 1)), far), 8),  # four axes each
-        ((np.tile([SOURCE], (2, 1, 1)), UP, far), 4),
-        ((SOURCE, UP, SOURCE + 0.5 * UP), 1),
-        ((SOURCE, UP, SOURCE), 1),
-        (([0, 0, 801.0], UP, [0, 0, 500.0]), 1),
-        (([601.0, 0, 0], UP, [500.0, 0, 0]), 1),
-        (([0, 0, -500.0], UP, [0, 0, -571.0]), 1),
-    ]
-    for arguments, n in cases:
-        with pytest.warns(ExtrapolationWarning, match=rf"^{n} pairs") as caught:
-            getattr(model, name)(*arguments, more.get(name, [1.0, 2.0]))
-        assert [entry.filename for entry in caught] == [__file__]
-
-
-def test_trained_volume_is_what_it_says() -> None:
-    om = np.array([0.0, 0.0, 0.0])
-    sources = np.array([[0, 0, 1.0], [0, 0, 0.99], [0, 0, 480.0], [0, 0, 480.1], [480.0, 0, 0]])
-    np.testing.assert_array_equal(is_trained(sources, om), [True, False, True, False, True])
-    assert not is_trained(np.array([600.0, 10.0, 0.0]), np.array([500.0, 0.0, 0.0]))
-    assert is_trained(np.array([0, 0, 800.0]), np.array([0.0, 0.0, 580.0]))
-    assert not is_trained(np.array([0, 0, 800.0]), np.array([0.0, 0.0, 580.1]))
-
-
-@pytest.mark.filterwarnings("ignore::skymap_scanner.light.trained_volume.ExtrapolationWarning")
-@pytest.mark.parametrize(
-    "scale", [0.0, 1e-12, 1e-3, 0.9, 600.0, 3e3, 1e5, 1e7, 1e10, 1e20, 1e100, 1e155, 1e300]
-)
-def test_answers_are_finite_and_bounded_wherever_one_asks(model: LightModel, scale: float) -> None:
-    shifts = scale * np.concatenate([_axes((40,), 14), np.eye(3), -np.eye(3), np.ones((1, 3))])
-    # nearby the brightest answer is bounded; far away there is less
-    nearby = SOURCE + 5.0 * _axes((500,), 15)
-    bound = 1e3 * model.expected_charge(SOURCE, UP, nearby).max()
-    for sources, modules in (
-        (SOURCE, SOURCE + shifts),
-        (SOURCE + shifts, SOURCE),
-        (SOURCE + shifts, SOURCE + shifts),
-        (SOURCE + shifts, SOURCE - shifts),
-    ):
-        charge = model.expected_charge(sources, UP, modules)
-        assert np.all(np.isfinite(charge))
-        assert charge.min() >= 0.0
-        assert charge.max() < bound
-        cdf = model.time_cdf(sources, UP, modules, EDGES)
-        assert np.all((cdf >= 0) & (cdf <= 1))
-        assert np.all(np.isfinite(model.time_density(sources, UP, modules, EDGES)))
-        delays = model.sample_delays(sources, UP, modules, np.random.default_rng(16))
-        assert np.all(np.isfinite(delays))
-
-
-@pytest.mark.filterwarnings("ignore::skymap_scanner.light.trained_volume.ExtrapolationWarning")
-def test_light_falls_monotonically_beyond_its_range(model: LightModel) -> None:
-    far = np.linspace(MAX_DISTANCE, 3000.0, 300)[:, None]
-    level = model.expected_charge(SOURCE, UP, SOURCE + far * np.array([0.6, -0.8, 0.0]))
-    assert np.all(np.diff(level) < 0.0)
-    # and as diffuse light does: e^(-r/length) / r^2 with the ice's own length, ice being level
-    length = -1.0 / np.gradient(np.log(level * far[:, 0] ** 2), far[:, 0])[5:50]
-    z = model.ice.effective_z(SOURCE)
-    scattering, absorption = model.ice.profile().mean(z, z)
-    expected = 1.0 / np.sqrt(3 * absorption * (scattering + absorption))
-    np.testing.assert_allclose(length, expected, rtol=0.5)
-
-
-@pytest.mark.filterwarnings("ignore::skymap_scanner.light.trained_volume.ExtrapolationWarning")
-def test_light_within_a_metre_is_that_at_a_metre(model: LightModel) -> None:
-    line = np.array([0.6, 0.0, 0.8])
-    at_one = model.expected_charge(SOURCE, UP, SOURCE + line)
-    for r in (0.999, 0.5, 0.01):
-        near = model.expected_charge(SOURCE, UP, SOURCE + r * line)
-        assert near == pytest.approx(float(at_one), rel=0.01)
-    # without a line of sight, the axis
-    centre = model.expected_charge(SOURCE, UP, SOURCE)
-    assert centre == pytest.approx(float(model.expected_charge(SOURCE, UP, SOURCE + UP)), rel=0.01)
-
-
-def test_warnings_can_be_silenced_without_changing_answers(model: LightModel) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExtrapolationWarning)
-        both = model.expected_charge(SOURCE, UP, [SOURCE + 600 * UP, SOURCE + 40 * UP])
-    assert both[1] == pytest.approx(
-        float(model.expected_charge(SOURCE, UP, SOURCE + 40 * UP)), rel=1e-5
-    )
-
-
 def test_charge_and_time_use_the_same_ice_and_emission(model: LightModel) -> None:
     assert model.ice.name == "spice_bfr-v2"
     np.testing.assert_array_equal(model.tables.emission, model.weights.emission)
     assert model.weights.time.last_bias.size == 3 * mixture.N_COMPONENTS
-
-
-def test_pairs_outside_the_trained_volume_are_counted_as_the_plain_rule_says() -> None:
-    rng = np.random.default_rng(3)
-    source = rng.uniform(-900, 900, (300, 3))
-    om = rng.uniform(-650, 650, (300, 3))
-    om[:20] = source[:20] + 0.3
-    rows = np.arange(300)
-    pairs = Pairs(
-        np.column_stack([source, source[:, 2]]), np.column_stack([om, om[:, 2]]), source, rows, rows
-    )
-    outside = int(np.count_nonzero(~is_trained(source, om)))
-    assert 50 < outside < 290
-    assert count_untrained(pairs) == count_untrained.py_func(pairs) == outside
