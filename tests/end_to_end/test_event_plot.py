@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.image
 import numpy as np
 import pytest
+from changed_messages import write_changed
 
 from skymap_scanner import cli
 from skymap_scanner.event import Event, PulseSeries, clean_for_tracks, read_event
-from skymap_scanner.i3 import Direction, Particle, PulseMap, read_message, write_i3, write_message
+from skymap_scanner.i3 import Direction, Particle, PulseMap, read_message, write_i3
 from skymap_scanner.pixels import Position, RecoPixelFinal
 from skymap_scanner.plot import event_display
 from skymap_scanner.result import EventMetadata, ScanHeader, SkyScanResult
@@ -52,34 +54,15 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
-def rewrite(source: Path, path: Path, change: Callable[[Any], None]) -> None:
-    """Write a message whose physics frame is changed."""
-    message = read_message(source)
-    change(message.frames[-1])
-    write_message(
-        path,
-        message.frames,
-        version=message.version,
-        streams=message.streams,
-        summary=message.summary,
-    )
-
-
-def with_fit(frame: Any, zenith: float) -> None:
-    fit = frame.get(FIT, Particle)
-    frame.remove(FIT)
-    angles = Direction(zenith, fit.direction.azimuth)
-    frame.put(FIT, Particle(**{**vars_of(fit), "direction": angles}))
-
-
-def vars_of(particle: Particle) -> dict[str, Any]:
-    return {name: getattr(particle, name) for name in Particle.__dataclass_fields__}
-
-
-def blind(frame: Any) -> None:
+def blind(event_file: Path) -> dict[str, object]:
     """Neither online fit nor truth."""
-    frame.remove(FIT)
-    frame.remove("SkymapScannerTruth")
+    return {FIT: None, "SkymapScannerTruth": None}
+
+
+def undirected(event_file: Path) -> dict[str, object]:
+    """The online fit without a direction."""
+    fit = read_message(event_file).frames[-1].get(FIT, Particle)
+    return {FIT: dataclasses.replace(fit, direction=Direction(np.nan, fit.direction.azimuth))}
 
 
 def scan_of(
@@ -188,15 +171,15 @@ def test_a_truth_that_is_none_is_left_out_and_said(
     assert record.getMessage().startswith("no truth is drawn: event.truth.json: ")
 
 
-@pytest.mark.parametrize("spoil", [blind, lambda frame: with_fit(frame, np.nan)])
+@pytest.mark.parametrize("objects_of", [blind, undirected])
 def test_an_event_without_a_usable_fit_is_drawn_without_an_arrow(
-    spoil: Callable[[Any], None],
+    objects_of: Callable[[Path], dict[str, object]],
     event_file: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    rewrite(event_file, tmp_path / "blind.json", spoil)
+    write_changed(event_file, tmp_path / "blind.json", objects_of(event_file))
     assert cli.main(["event", "plot", "blind.json", "-o", "blind.png"]) == 0
     assert (tmp_path / "blind.png").read_bytes().startswith(b"\x89PNG")
     assert "online fit" not in capsys.readouterr().out
@@ -282,15 +265,10 @@ def test_few_or_no_pulses_after_cleaning_are_no_surprise(
     n: int, event_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One hit module is nothing to the cleaning; three neighbours of equal charge are an event."""
-
-    def few(frame: Any) -> None:
-        keys = np.array([[30, om, 0] for om in range(1, n + 1)])
-        frame.remove("SplitInIcePulses")
-        ones = np.ones(n)
-        pulses = PulseMap.from_columns(keys, 1e4 * ones, ones, 8 * ones, np.ones(n, np.uint8))
-        frame.put("SplitInIcePulses", pulses)
-
-    rewrite(event_file, tmp_path / "few.json", few)
+    keys = np.array([[30, om, 0] for om in range(1, n + 1)])
+    ones = np.ones(n)
+    pulses = PulseMap.from_columns(keys, 1e4 * ones, ones, 8 * ones, np.ones(n, np.uint8))
+    write_changed(event_file, tmp_path / "few.json", {"SplitInIcePulses": pulses})
     assert cli.main(["event", "plot", "few.json", "-o", "few.png"]) == (2 if n == 1 else 0)
     said = capsys.readouterr().err
     assert (said == "") == (n == 3)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
+from changed_messages import write_changed
 
 from skymap_scanner import cli
 from skymap_scanner.cli import local_scan
@@ -26,8 +27,6 @@ from skymap_scanner.i3 import (
     PulseMap,
     TimeWindow,
     TimeWindowSeriesMap,
-    read_message,
-    write_message,
 )
 from skymap_scanner.pixels import FitStatus
 from skymap_scanner.recos import make_reco
@@ -137,21 +136,8 @@ def write_event(event_file: Path, tmp_path: Path) -> WriteEvent:
     """Writes the bundled event with other objects in its physics frame; None: without."""
 
     def write(objects: Objects) -> Path:
-        message = read_message(event_file)
-        frame = message.frames[-1]
-        for key, content in objects.items():
-            if key in frame:
-                frame.remove(key)
-            if content is not None:
-                frame.put(key, content)
         path = tmp_path / "bad.json"
-        write_message(
-            path,
-            message.frames,
-            version=message.version,
-            streams=message.streams,
-            summary=message.summary,
-        )
+        write_changed(event_file, path, objects)
         return path
 
     return write

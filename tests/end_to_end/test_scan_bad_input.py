@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from changed_messages import write_changed
 
 from skymap_scanner import cli
-from skymap_scanner.i3 import PulseMap, read_message, write_message
+from skymap_scanner.i3 import PulseMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,18 +117,7 @@ def rewrite_pulses(path: Path, document: Document, series: PulseMap | None) -> N
     """Write the event with other main pulses, or without."""
     whole = path.with_name("whole.json")
     whole.write_text(json.dumps(document), "utf-8")
-    message = read_message(whole)
-    frame = message.frames[-1]
-    frame.remove("SplitInIcePulses")
-    if series is not None:
-        frame.put("SplitInIcePulses", series)
-    write_message(
-        path,
-        message.frames,
-        version=message.version,
-        streams=message.streams,
-        summary=message.summary,
-    )
+    write_changed(whole, path, {"SplitInIcePulses": series})
 
 
 @pytest.mark.parametrize(
@@ -237,19 +227,9 @@ def test_debug_shows_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_pointed_scan_of_an_event_without_fits_lists_what_is_there(
-    document: Document, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    event_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = tmp_path / "whole.json"
-    whole.write_text(json.dumps(document), "utf-8")
-    message = read_message(whole)
-    message.frames[-1].remove("l2_online_BestFit")
-    write_message(
-        tmp_path / "blind.json",
-        message.frames,
-        version=message.version,
-        streams=message.streams,
-        summary=message.summary,
-    )
+    write_changed(event_file, tmp_path / "blind.json", {"l2_online_BestFit": None})
     assert cli.main(["scan", str(tmp_path / "blind.json"), "--reco-algo", "splinempe_pointed"]) == 2
     said = capsys.readouterr().err
     assert "no fits at all" in said
