@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,18 +30,25 @@ class Ending:
 
 
 def handle_stop_signals(handle: Callable[[signal.Signals], None]) -> Callable[[], None]:
-    """Call `handle` at each SIGTERM and SIGINT; return what ends that, if need be again."""
+    """Call `handle` at each SIGTERM and SIGINT; return what ends that, if need be again.
+
+    Then a signal does what it did before: a shell's background job ignores SIGINT, for example.
+    """
     loop = asyncio.get_running_loop()
-    installed: list[signal.Signals] = []
+    found: dict[signal.Signals, Any] = {}
     for number in (signal.SIGTERM, signal.SIGINT):
         # Only the main thread can handle signals; elsewhere (a notebook, a test) it goes without.
         with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            before = signal.getsignal(number)
             loop.add_signal_handler(number, handle, number)
-            installed.append(number)
+            found[number] = before
 
     def step_aside() -> None:
-        while installed:
-            loop.remove_signal_handler(installed.pop())
+        while found:
+            number, before = found.popitem()
+            loop.remove_signal_handler(number)
+            if before is not None:  # a handler that is not Python's cannot be put back
+                signal.signal(number, before)
 
     return step_aside
 

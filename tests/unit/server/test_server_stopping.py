@@ -85,6 +85,23 @@ def test_a_later_signal_does_what_it_does_without_us(monkeypatch: pytest.MonkeyP
     asyncio.run(main())
 
 
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_was_ignored_is_ignored_again(number: signal.Signals) -> None:
+    """As SIGINT is in a shell's background job."""
+
+    async def main() -> None:
+        with stopped_by_signals():
+            assert signal.getsignal(number) is not signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
+
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        asyncio.run(main())
+    finally:
+        signal.signal(number, before)
+
+
 def test_failure_of_one_cancels_the_others() -> None:
     ended: list[str] = []
     with pytest.raises(ValueError, match="mine"):
