@@ -1,4 +1,4 @@
-"""The two millipede reconstructions on simulated events, on odd ones, and their settings."""
+"""The two millipede reconstructions on simulated events, and on odd ones."""
 
 from __future__ import annotations
 
@@ -11,19 +11,12 @@ import numpy as np
 import pytest
 
 from skymap_scanner.event import PulseSeries, built_in_detector
-from skymap_scanner.event.coordinates import direction_vector
-from skymap_scanner.event.volume import instrumented_volume
-from skymap_scanner.exceptions import EventError, UsageError
+from skymap_scanner.exceptions import EventError
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.pixels import Fit, Guess, Seed
-from skymap_scanner.recos import get_reco_class, make_reco, reco_names
-from skymap_scanner.recos.likelihood.segment_fit import Outcome
-from skymap_scanner.recos.likelihood.segments import SegmentedLine, place_segments
+from skymap_scanner.recos import make_reco
 from skymap_scanner.recos.millipede_original import MillipedeOriginal
-from skymap_scanner.recos.millipede_wilks import MillipedeWilks
-from skymap_scanner.recos.segmented import _as_fit, parse_modules
 from skymap_scanner.simulation.event import CascadeSettings, simulate_cascade
-from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +29,6 @@ if TYPE_CHECKING:
 DETECTOR = built_in_detector()
 ZENITH, AZIMUTH = 1.1, 2.0
 VERTEX = (60.0, -40.0, -250.0)
-RECOS = (MillipedeOriginal, MillipedeWilks)
 NAMES = ["millipede_original", "millipede_wilks"]
 
 
@@ -263,151 +255,6 @@ def test_time_in_which_a_module_was_unreliable_says_nothing(
     assert _fit(reco, without).nll < _fit(reco, plain).nll - 5.0
 
 
-# --- energies -------------------------------------------------------------------------------------
-
-
-def _outcome(line: SegmentedLine, energy: np.ndarray, light: np.ndarray | None = None) -> Outcome:
-    fields: dict[str, Any] = {
-        "line": line,
-        "at": np.array([0.0, 0.0, 300.0]),
-        "energy": energy,
-        "light": energy if light is None else light,
-        "mu": np.zeros(1),
-        "nll": 1.0,
-        "n_evaluations": 3,
-        "n_iterations": 2,
-        "stopped": "converged",
-    }
-    return Outcome(**fields)
-
-
-def test_energy_inside_is_that_within_sixty_metres_of_the_volume() -> None:
-    volume = instrumented_volume(DETECTOR)
-    down = np.array([0.0, 0.0, -1.0])
-    line = place_segments(DETECTOR.om_xyz, np.zeros(3), down, spacing=10.0, boundary=650.0)
-    energy = np.arange(1.0, len(line.along) + 1.0)
-    fit = _as_fit(_outcome(line, energy), volume)
-    z = -line.along
-    is_inside = (z > volume.bottom - 60.0) & (z < volume.top + 60.0)
-    assert 0 < is_inside.sum() < len(z)
-    assert fit.energy_total == fit.energy == pytest.approx(energy.sum())
-    assert fit.energy_in == pytest.approx(energy[is_inside].sum())
-
-
-def test_a_track_that_misses_the_volume_has_no_energy_at_all() -> None:
-    volume = instrumented_volume(DETECTOR)
-    line = SegmentedLine(
-        np.array([900.0, 900.0, 0.0]),
-        np.array([0.0, 0.0, 1.0]),
-        np.eye(3)[:2],
-        np.arange(-50.0, 60),
-    )
-    fit = _as_fit(_outcome(line, np.ones(len(line.along))), volume)
-    assert (fit.energy_in, fit.energy_total, fit.energy) == (0.0, 0.0, 0.0)
-    assert fit.is_ok
-
-
-def test_the_vertex_is_on_the_track_where_the_light_comes_from() -> None:
-    volume = instrumented_volume(DETECTOR)
-    line = place_segments(
-        DETECTOR.om_xyz, np.zeros(3), direction_vector(1.0, 1.0), spacing=10.0, boundary=650.0
-    )
-    light = np.where(np.abs(line.along - 100.0) < 25.0, 1.0, 0.0)
-    centre = float(light @ line.along / light.sum())
-    fit = _as_fit(_outcome(line, np.ones(len(light)), light), volume)
-    expected, moment = line.point(np.array([0.0, 0.0, 300.0]), centre)
-    assert fit.vertex == pytest.approx(tuple(expected))
-    assert fit.vertex_time == pytest.approx(moment) == pytest.approx((300.0 + centre) / LIGHT_SPEED)
-    dark = _as_fit(_outcome(line, np.zeros(len(light))), volume)
-    assert math.isfinite(dark.vertex_time)
-
-
-# --- settings -------------------------------------------------------------------------------------
-
-
-def test_both_are_found_by_their_names() -> None:
-    assert set(NAMES) <= set(reco_names())
-    for name, cls in zip(NAMES, RECOS, strict=True):
-        assert get_reco_class(name) is cls
-        assert cls.name == name
-        assert cls.add_fallback_position
-
-
-def test_classic_variations_are_the_octahedron_of_seven() -> None:
-    assert MillipedeOriginal().get_vertex_variations().shape == (1, 3)
-    offsets = MillipedeOriginal({"variations": "classic"}).get_vertex_variations()
-    assert offsets.shape == (7, 3)
-    assert sorted(np.linalg.norm(offsets, axis=1).tolist()) == [0.0] + [20.0] * 6
-    assert not MillipedeOriginal.rotate_vertex
-    assert not MillipedeOriginal.refine_time
-    assert MillipedeWilks.rotate_vertex
-    assert MillipedeWilks.refine_time
-    assert MillipedeWilks().get_vertex_variations().shape == (1, 3)
-
-
-@pytest.mark.parametrize(
-    ("text", "modules"),
-    [
-        ("", []),
-        ("  ", []),
-        ("12-34", [(12, 34)]),
-        ("12-34,5-60", [(12, 34), (5, 60)]),
-        (" 1-2 , 3-4 ", [(1, 2), (3, 4)]),
-    ],
-)
-def test_lists_of_modules_are_read(text: str, modules: list[tuple[int, int]]) -> None:
-    assert parse_modules(text) == modules
-
-
-@pytest.mark.parametrize("text", ["12", "12-", "a-b", "1-2,,3-4", "1-2;3-4", "1-2-3", "-1-2", ","])
-def test_other_lists_are_refused(text: str, make_toy_event: MakeEvent) -> None:
-    with pytest.raises(UsageError, match="not a list of modules"):
-        parse_modules(text)
-    with pytest.raises(UsageError):
-        make_reco("millipede_wilks", {"bad_doms": text}).check_event(make_toy_event())
-
-
-@pytest.mark.parametrize("module", ["99-1", "1-0", "1-61", "999999999999-1"])
-def test_modules_that_do_not_exist_are_refused(module: str, make_toy_event: MakeEvent) -> None:
-    for name in NAMES:
-        with pytest.raises(EventError, match="unknown optical module"):
-            make_reco(name, {"bad_doms": module}).check_event(make_toy_event())
-
-
-def test_bad_modules_do_not_count(make_toy_event: MakeEvent) -> None:
-    event = make_toy_event()
-    clean = MillipedeOriginal({"bad_doms": "36-20,1-1"}).clean(event)
-    assert not clean.is_usable[DETECTOR.indices_of([36, 1], [20, 1])].any()
-    assert MillipedeOriginal().clean(event).is_usable[DETECTOR.index_of(36, 20)]
-
-
-def test_wilks_can_use_a_sparse_grid_of_dark_modules_and_no_deepcore(toy_event: Event) -> None:
-    clean = MillipedeWilks({"unhit": "sparse"}).clean(toy_event)
-    assert clean.is_dark.sum() <= 252
-    assert not clean.is_usable[DETECTOR.is_deepcore].any()
-    assert MillipedeWilks().clean(toy_event).is_dark.sum() > 4000
-    assert MillipedeOriginal().clean(toy_event).is_dark.sum() > 4000
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("millipede_original", {"variations": "many"}),
-        ("millipede_original", {"bright_factor": "0.5"}),
-        ("millipede_original", {"noise_rate_hz": "0"}),
-        ("millipede_original", {"late_pulse_residual": "-1"}),
-        ("millipede_original", {"relative_uncertainty": "1"}),
-        ("millipede_wilks", {"relative_uncertainty": "-1"}),
-        ("millipede_wilks", {"relative_uncertainty": "nan"}),
-        ("millipede_wilks", {"likelihood": "other"}),
-        ("millipede_wilks", {"variations": "classic"}),
-    ],
-)
-def test_illegal_settings_are_refused(name: str, options: dict[str, str]) -> None:
-    with pytest.raises(UsageError):
-        make_reco(name, options)
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -421,8 +268,3 @@ def test_every_form_of_the_likelihood_gives_sound_fits(
     options: dict[str, str], cascade: dict[str, Any], make_toy_event: MakeEvent
 ) -> None:
     assert _is_sound(_fit(make_reco("millipede_wilks", options), make_toy_event(**cascade)))
-
-
-def test_an_unknown_light_model_is_refused(toy_event: Event) -> None:
-    with pytest.raises(UsageError):
-        make_reco("millipede_original", {"light": "no_such_ice"}).prepare(toy_event)
