@@ -16,6 +16,7 @@ import pytest
 from skymap_scanner.event import PulseSeries, built_in_detector
 from skymap_scanner.event.exclusions import bright_modules
 from skymap_scanner.event.late_pulses import cut_late_pulses
+from skymap_scanner.event.volume import instrumented_volume
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.recos.likelihood.segment_fit import Effort
 from skymap_scanner.recos.likelihood.segments import SegmentedLine, place_segments
@@ -27,7 +28,6 @@ from skymap_scanner.simulation.event import (
     simulate_cascade,
     simulate_track,
 )
-from skymap_scanner.simulation.truth import is_inside
 
 if TYPE_CHECKING:
     from skymap_scanner.simulation.event import SimulatedEvent
@@ -120,7 +120,7 @@ def test_muons_unfolded_where_they_were_have_their_energy_inside(light: LightMod
         settings = TrackSettings(energy, zenith, azimuth, impact, seed=seed)
         simulated = simulate_track(settings, DETECTOR, light)
         unfolded = _unfold(simulated)
-        inside = is_inside(DETECTOR, unfolded.line.xyz(unfolded.at))
+        inside = instrumented_volume(DETECTOR).contains(unfolded.line.xyz(unfolded.at))
         truth = simulated.truth["light_energy_inside"]
         ratios.append(unfolded.energy[inside].sum() / truth)
     assert np.median(ratios) == pytest.approx(1.0, abs=0.05)

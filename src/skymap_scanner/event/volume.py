@@ -1,4 +1,4 @@
-"""The instrumented volume of the detector, and where tracks cross it."""
+"""The instrumented volume of the detector: what lies in it, and where tracks cross it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from skymap_scanner.event.detector import Detector
+    from skymap_scanner.event.pulses import BoolArray
     from skymap_scanner.units import FloatArray
 
 __all__ = ["Prism", "instrumented_volume"]
@@ -68,6 +69,27 @@ class Prism:
             return None
         return float(edges[inside[0]]), float(edges[inside[-1] + 1])
 
+    def contains(self, xyz: FloatArray) -> BoolArray:
+        """Tell which points lie inside.
+
+        Parameters
+        ----------
+        xyz : ndarray, shape (n, 3)
+            Points [m].
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+
+        Examples
+        --------
+        >>> square = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+        >>> Prism(square, -2.0, 2.0).contains(np.array([[0.5, 0.0, 1.9], [0.5, 0.0, 2.1]]))
+        array([ True, False])
+        """
+        is_between = (xyz[:, 2] >= self.bottom) & (xyz[:, 2] <= self.top)
+        return np.asarray(is_between & self._holds(xyz[:, :2]))
+
     def _between(self, z: float, slope: float) -> tuple[float, float]:
         """Return between which distances a line lies between bottom and top."""
         if abs(slope) < _FLAT:
@@ -87,7 +109,7 @@ class Prism:
         place = (start[:, 0] * direction[1] - start[:, 1] * direction[0]) / slope
         return np.asarray(along[(place >= 0.0) & (place < 1.0)])
 
-    def _holds(self, xy: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _holds(self, xy: FloatArray) -> BoolArray:
         """Tell which points, shape (n, 2), lie inside the outline: a ray crosses it oddly often."""
         first = self.corners[np.newaxis]
         second = np.roll(self.corners, -1, axis=0)[np.newaxis]

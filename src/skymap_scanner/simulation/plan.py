@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from skymap_scanner.event.volume import instrumented_volume
 from skymap_scanner.exceptions import UsageError
 from skymap_scanner.simulation.event import simulate_cascade, simulate_track, try_event
 from skymap_scanner.simulation.settings import (
@@ -15,7 +16,6 @@ from skymap_scanner.simulation.settings import (
     CascadeSettings,
     TrackSettings,
 )
-from skymap_scanner.simulation.truth import is_inside
 
 if TYPE_CHECKING:
     from skymap_scanner.event import Detector
@@ -187,9 +187,10 @@ def _of_kind(
 def _point_inside(detector: Detector, rng: np.random.Generator) -> tuple[float, float, float]:
     """Draw a point in the instrumented volume [m]."""
     low, high = detector.om_xyz.min(axis=0), detector.om_xyz.max(axis=0)
+    volume = instrumented_volume(detector)
     while True:
         point = rng.uniform(low, high)
-        if is_inside(detector, point[None])[0]:
+        if volume.contains(point[None])[0]:
             return (float(point[0]), float(point[1]), float(point[2]))
 
 

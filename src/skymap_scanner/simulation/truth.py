@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from skymap_scanner.event.volume import instrumented_volume
 from skymap_scanner.i3 import (
     Direction,
     MCTree,
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from skymap_scanner.event import Detector
     from skymap_scanner.simulation.muon import MuonPassage
     from skymap_scanner.simulation.sources import LightSources, Track
-    from skymap_scanner.units import FloatArray
 
-__all__ = ["LISTED_LOSS", "Happening", "describe", "is_inside", "particle_tree"]
+__all__ = ["LISTED_LOSS", "Happening", "describe", "particle_tree"]
 
 #: Losses below this are not listed one by one [GeV].
 LISTED_LOSS: Final = 10.0
@@ -75,7 +74,7 @@ def describe(
     happening : Happening
         What came of it.
     detector : Detector
-        Where light counts as inside.
+        Light counts as inside in its instrumented volume.
     offset : float
         The event's clock is ahead of that of the light by this [ns].
 
@@ -85,7 +84,7 @@ def describe(
         Ready for JSON; m, ns, GeV, rad, and degrees where the name says so.
     """
     sources, track = happening.sources, happening.track
-    inside = is_inside(detector, sources.xyz)
+    inside = instrumented_volume(detector).contains(sources.xyz)
     truth: dict[str, Any] = {
         "kind": settings.kind,
         "zenith": settings.zenith,
@@ -127,36 +126,6 @@ def _losses(passage: MuonPassage, before: float) -> list[dict[str, Any]]:
         for distance, energy, process in rows
         if energy >= LISTED_LOSS
     ]
-
-
-def is_inside(detector: Detector, xyz: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Tell which points lie in the instrumented volume.
-
-    Parameters
-    ----------
-    detector : Detector
-        Geometry.
-    xyz : ndarray, shape (n, 3)
-        Points [m].
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-        Inside the convex polygon around the strings and between lowest and highest module.
-    """
-    z = detector.om_xyz[:, 2]
-    between = (xyz[:, 2] >= z.min()) & (xyz[:, 2] <= z.max())
-    normal, bound = _outline(detector)
-    return np.asarray(between & np.all(xyz[:, :2] @ normal.T + bound <= 0.0, axis=1))
-
-
-@lru_cache(maxsize=4)
-def _outline(detector: Detector) -> tuple[FloatArray, FloatArray]:
-    """Sides of the polygon around the strings: outer normals and offsets."""
-    from scipy.spatial import ConvexHull
-
-    hull = ConvexHull(np.unique(detector.om_xyz[:, :2], axis=0))
-    return hull.equations[:, :2], hull.equations[:, 2]
 
 
 def particle_tree(truth: dict[str, Any], happening: Happening, *, offset: float) -> MCTree:

@@ -1,4 +1,4 @@
-"""Where lines cross the instrumented volume, against many points along them."""
+"""What lies in the instrumented volume, and where lines cross it: against many points."""
 
 from __future__ import annotations
 
@@ -65,6 +65,25 @@ def test_crossings_of_the_detector_are_those_of_many_points(
         assert found is None or found[1] - found[0] < 2 * STEP
     else:
         assert found == pytest.approx((inside[0], inside[-1]), abs=1.01 * STEP)
+
+
+def test_inside_is_between_the_outer_strings() -> None:
+    detector = built_in_detector()
+    volume = instrumented_volume(detector)
+    points = np.array([[0.0, 0, 0], [0, 0, 600], [0, 0, -600], [560, -500, 0], [400, 300, 100]])
+    assert volume.contains(points).tolist() == [True, False, False, False, True]
+    # strings between the corners stand up to 9 m outside of the straight line
+    assert volume.contains(0.98 * detector.om_xyz).all()
+
+
+def test_points_are_inside_where_another_implementation_says_so() -> None:
+    for prism in (instrumented_volume(built_in_detector()), ANGLE):
+        reach = 1.1 * np.abs(prism.corners).max()
+        xyz = np.random.default_rng(4).uniform(-reach, reach, (2000, 3))
+        wanted = Outline(prism.corners).contains_points(xyz[:, :2])
+        wanted &= (xyz[:, 2] >= prism.bottom) & (xyz[:, 2] <= prism.top)
+        assert 20 < wanted.sum() < 1800
+        np.testing.assert_array_equal(prism.contains(xyz), wanted)
 
 
 def test_a_line_across_the_notch_of_the_detector_is_inside_from_end_to_end() -> None:

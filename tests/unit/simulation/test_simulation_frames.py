@@ -13,6 +13,7 @@ from skymap_scanner.cli.simulate import main
 from skymap_scanner.event import clean_for_tracks, read_event
 from skymap_scanner.event.detector import built_in_detector
 from skymap_scanner.event.readers import read_frames
+from skymap_scanner.event.volume import instrumented_volume
 from skymap_scanner.exceptions import UsageError
 from skymap_scanner.i3 import MCTree, read_message
 from skymap_scanner.light.ice import IceModel
@@ -24,7 +25,7 @@ from skymap_scanner.simulation.event import (
     simulate_track,
 )
 from skymap_scanner.simulation.frames import TRUTH_KEY, EventNames, write_simulated_event
-from skymap_scanner.simulation.truth import is_inside, particle_tree
+from skymap_scanner.simulation.truth import particle_tree
 from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
@@ -187,11 +188,20 @@ def test_a_light_of_one_s_own_can_be_handed_in() -> None:
     assert charge[1] / charge[0] == pytest.approx(2.0, rel=0.2)
 
 
-def test_inside_is_between_the_outer_strings() -> None:
-    detector = built_in_detector()
-    points = np.array([[0.0, 0, 0], [0, 0, 600], [0, 0, -600], [560, -500, 0], [400, 300, 100]])
-    assert is_inside(detector, points).tolist() == [True, False, False, False, True]
-    assert is_inside(detector, detector.om_xyz + (np.zeros(3) - detector.om_xyz) * 0.01).all()
+def test_light_in_the_notch_of_the_detector_is_not_inside() -> None:
+    """The outline is that of the reconstructions' E_in: concave at string 72."""
+    place = 0.5 * np.sum(instrumented_volume(built_in_detector()).corners[[3, 5]], axis=0)
+    x, y = place - [0.0, 10.0]
+    inside = [
+        simulate_cascade(
+            CascadeSettings(1e5, 1.0, 2.0, vertex=(x + east, y - south, -300.0)),
+            built_in_detector(),
+            AnalyticLight(IceModel.load()),
+        ).truth["light_energy_inside"]
+        for east, south in ((0.0, 0.0), (0.0, 100.0))
+    ]
+    assert inside[0] == 0.0
+    assert inside[1] > 9e4
 
 
 def test_an_event_too_small_for_a_line_has_a_failed_online_fit(tmp_path: Path) -> None:

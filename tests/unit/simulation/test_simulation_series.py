@@ -13,6 +13,7 @@ from handmade_light import handmade_weights
 from skymap_scanner.cli.simulate import main
 from skymap_scanner.event import read_event
 from skymap_scanner.event.detector import built_in_detector
+from skymap_scanner.event.volume import instrumented_volume
 from skymap_scanner.exceptions import UsageError
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.model import LightModel
@@ -22,7 +23,6 @@ from skymap_scanner.simulation.frames import EventNames
 from skymap_scanner.simulation.plan import EventPlan, event_seed
 from skymap_scanner.simulation.series import EventSeries
 from skymap_scanner.simulation.settings import CascadeSettings, TrackSettings
-from skymap_scanner.simulation.truth import is_inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def test_impacts_fill_a_disc_evenly() -> None:
 def test_vertices_fill_the_detector() -> None:
     drawn = _drawn(EventPlan(CASCADE, is_vertex_random=True), n=300)
     vertices = np.array([settings.vertex for settings in drawn])
-    assert is_inside(built_in_detector(), vertices).all()
+    assert instrumented_volume(built_in_detector()).contains(vertices).all()
     assert vertices.std(axis=0).min() > 200.0
 
 
