@@ -127,20 +127,17 @@ def test_sources_with_energy_get_neighbours(chosen: list[int], n_parts: int) -> 
     line = _line()
     n = len(line.along)
     rows = np.array(sorted(c % n for c in chosen), dtype=np.int64)
-    fine, place = line.refined(rows, n_parts)
-    np.testing.assert_array_equal(fine.along[place], line.along[rows])
+    fine = line.refined(rows, n_parts)
     gaps = {c for c in rows.tolist() if c < n - 1} | {c - 1 for c in rows.tolist() if c > 0}
-    expected = {
-        line.along[gap] + 15.0 * part / n_parts for gap in gaps for part in range(n_parts + 1)
-    }
-    np.testing.assert_allclose(fine.along, sorted(expected))
+    new = [line.along[gap] + 15.0 * part / n_parts for gap in gaps for part in range(1, n_parts)]
+    np.testing.assert_allclose(fine.along, sorted([*line.along, *new]))
+    assert set(line.along) <= set(fine.along)
 
 
 def test_a_single_source_has_no_neighbours() -> None:
     line = _line(spacing=1e4)
-    fine, place = line.refined(np.array([0]), 4)
+    fine = line.refined(np.array([0]), 4)
     np.testing.assert_array_equal(fine.along, line.along)
-    assert place.tolist() == [0]
 
 
 @pytest.mark.parametrize("spacing", [1.0, 15.0, 16.0, 30.0, 1e5])

@@ -56,6 +56,8 @@ _FAINTEST: Final = 1e-7
 _COARSE: Final = 30.0
 #: Before the segments get finer a fit may end when a step gains less than this many tolerances.
 _EARLY: Final = 10.0
+#: So many neighbours on both sides of a source with energy are near it.
+_BESIDE: Final = 2
 #: Rounds of the unfolding at most.
 _ROUNDS: Final = 60
 
@@ -74,7 +76,7 @@ class Effort:
         Steps at most; 0 only unfolds.
     n_parts : int
         With more than 1 the fit goes on with so many times finer segments around the sources that
-        have energy, and no others: a cascade between two sources is not the sum of both.
+        have energy: a cascade between two sources is not the sum of both.
     """
 
     tolerance: float
@@ -208,32 +210,47 @@ class SegmentFit:
         """
         start = self._best_start(line, starts, effort)
         point = self._solve(line, start, self._viewer.sight(line, start), None, effort)
-        is_refined = effort.n_parts > 1
-        tolerance = effort.tolerance * (_EARLY if is_refined else 1.0)
-        walk = self._walk(line, point, replace(effort, tolerance=tolerance))
-        walk.n_evaluations += len(starts)
-        active = _active(walk.point.energy)
-        if is_refined and len(active):
-            line, place = line.refined(active, effort.n_parts)
-            energy = np.zeros(len(line.along))
-            energy[place] = walk.point.energy[active]
-            sight = self._viewer.sight(line, walk.point.at)
-            point = self._solve(line, walk.point.at, sight, energy, effort)
-            again = self._walk(line, point, effort)
-            again.n_evaluations += walk.n_evaluations + 1
-            again.n_iterations += walk.n_iterations
-            walk = again
+        if effort.n_parts == 1:
+            walk = self._walk(line, point, effort)
+        else:
+            line, walk = self._refined_walk(line, point, effort)
+        point = walk.point
         return Outcome(
             line=line,
-            at=walk.point.at,
-            energy=walk.point.energy,
-            light=walk.point.energy * walk.point.response.sum(axis=1),
-            mu=walk.point.mu,
-            nll=walk.point.nll + self._constant,
-            n_evaluations=walk.n_evaluations,
+            at=point.at,
+            energy=point.energy,
+            light=point.energy * point.response.sum(axis=1),
+            mu=point.mu,
+            nll=point.nll + self._constant,
+            n_evaluations=walk.n_evaluations + len(starts),
             n_iterations=walk.n_iterations,
             stopped=walk.stopped,
         )
+
+    def _refined_walk(
+        self, line: SegmentedLine, point: _Point, effort: Effort
+    ) -> tuple[SegmentedLine, _Walk]:
+        """Walk with the sources near energy, then with all of them and finer ones near energy.
+
+        Which sources have energy changes on the way: where the second walk begins it may not be
+        those that had it in the first.
+        """
+        rough = replace(effort, tolerance=_EARLY * effort.tolerance)
+        some, point = _near_energy(line, point)
+        walk = self._walk(some, point, rough)
+        active = _active(walk.point.energy)
+        if not len(active):
+            return some, walk
+        along, energy = some.along[active], walk.point.energy[active]
+        line = line.refined(np.searchsorted(line.along, along), effort.n_parts)
+        start = np.zeros(len(line.along))
+        start[np.searchsorted(line.along, along)] = energy
+        at = walk.point.at
+        point = self._solve(line, at, self._viewer.sight(line, at), start, effort)
+        again = self._walk(line, point, effort)
+        again.n_evaluations += walk.n_evaluations + 1
+        again.n_iterations += walk.n_iterations
+        return line, again
 
     def _best_start(
         self, line: SegmentedLine, starts: list[FloatArray], effort: Effort
@@ -337,6 +354,24 @@ class SegmentFit:
             of_many=(matrix * weight) @ matrix.T,
         )
         return gradient, curvature
+
+
+def _near_energy(line: SegmentedLine, point: _Point) -> tuple[SegmentedLine, _Point]:
+    """Leave out the sources that have no energy and are not near one that has."""
+    active = _active(point.energy)
+    near = active[:, np.newaxis] + np.arange(-_BESIDE, _BESIDE + 1)
+    chosen = np.unique(np.clip(near, 0, len(point.energy) - 1))
+    if not len(chosen):
+        return line, point
+    kept = replace(
+        point,
+        sight=point.sight.only(chosen),
+        seen=point.seen.only(chosen),
+        response=point.response[chosen],
+        column=point.column[chosen],
+        energy=point.energy[chosen],
+    )
+    return line.only(chosen), kept
 
 
 def _active(energy: FloatArray) -> IntArray:

@@ -80,8 +80,8 @@ class SegmentedLine:
             return self
         return replace(self, along=np.linspace(self.along[0], self.along[-1], n_source))
 
-    def refined(self, chosen: IntArray, n_parts: int) -> tuple[SegmentedLine, IntArray]:
-        """Return the same track with more sources around some of the present ones, and no others.
+    def refined(self, chosen: IntArray, n_parts: int) -> SegmentedLine:
+        """Return the same track with more sources around some of the present ones.
 
         Parameters
         ----------
@@ -93,10 +93,8 @@ class SegmentedLine:
 
         Returns
         -------
-        line : SegmentedLine
-            The chosen sources, their neighbours, and new ones between them.
-        place : ndarray of int, shape (n_chosen,)
-            Where the chosen ones are among them.
+        SegmentedLine
+            All present sources, and new ones around the chosen.
         """
         gaps = np.zeros(len(self.along) - 1, dtype=np.bool_)
         gaps[chosen[chosen < len(gaps)]] = True
@@ -104,8 +102,7 @@ class SegmentedLine:
         steps = np.arange(1, n_parts) / n_parts
         first, last = self.along[:-1][gaps], self.along[1:][gaps]
         inner = first[:, np.newaxis] + (last - first)[:, np.newaxis] * steps
-        along = np.unique(np.concatenate([self.along[chosen], first, last, inner.ravel()]))
-        return replace(self, along=along), np.searchsorted(along, self.along[chosen])
+        return replace(self, along=np.sort(np.concatenate([self.along, inner.ravel()])))
 
     def point(self, at: FloatArray, distance: float) -> tuple[FloatArray, float]:
         """Return point [m] and time [ns] of a track at a distance from the plane [m]."""
