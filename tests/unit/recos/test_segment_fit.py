@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -180,6 +180,25 @@ def test_finer_segments_are_never_worse(poisson: Scene) -> None:
     assert set(coarse.line.along[coarse.energy > 1e-5 * coarse.energy.max()]) < set(fine.line.along)
     assert np.diff(fine.line.along).min() < 0.3 * np.diff(coarse.line.along).min()
     assert len(fine.energy) == len(fine.light) == len(fine.line.along)
+
+
+def test_energy_comes_back_where_a_first_look_left_no_sources(
+    poisson: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = len(poisson.line.along) // 2 - 1
+
+    def only_the_brightest(line: SegmentedLine, point: Any) -> Any:
+        rows = np.array([few])
+        names = ("response", "column", "energy")
+        kept = {name: getattr(point, name)[rows] for name in names}
+        kept |= {name: getattr(point, name).only(rows) for name in ("sight", "seen")}
+        return line.only(rows), replace(point, **kept)
+
+    monkeypatch.setattr(segment_fit, "_near_energy", only_the_brightest)
+    outcome = poisson.fits.fit(poisson.line, [TRUTH], replace(PRECISE, n_parts=4))
+    at_truth = _solved(poisson, TRUTH)
+    assert outcome.nll == pytest.approx(at_truth, abs=0.3)
+    assert outcome.energy.sum() == pytest.approx(poisson.energy.sum(), rel=0.03)
 
 
 def test_why_a_fit_ended_is_said(poisson: Scene) -> None:
