@@ -208,8 +208,7 @@ class SegmentFit:
         -------
         Outcome
         """
-        start = self._best_start(line, starts, effort)
-        point = self._solve(line, start, self._viewer.sight(line, start), None, effort)
+        point = self._best_start(line, starts, effort)
         if effort.n_parts == 1:
             walk = self._walk(line, point, effort)
         else:
@@ -252,18 +251,17 @@ class SegmentFit:
         again.n_iterations += walk.n_iterations
         return line, again
 
-    def _best_start(
-        self, line: SegmentedLine, starts: list[FloatArray], effort: Effort
-    ) -> FloatArray:
-        """Return the track that a coarse look likes best."""
-        if len(starts) == 1:
-            return starts[0]
-        coarse = line.coarser(_COARSE)
-        looks = [
-            self._solve(coarse, start, self._viewer.sight(coarse, start), None, effort).nll
+    def _best_start(self, line: SegmentedLine, starts: list[FloatArray], effort: Effort) -> _Point:
+        """Return the start that a coarse look likes best."""
+        coarse = line if len(starts) == 1 else line.coarser(_COARSE)
+        points = [
+            self._solve(coarse, start, self._viewer.sight(coarse, start), None, effort)
             for start in starts
         ]
-        return starts[int(np.argmin(looks))]
+        best = points[int(np.argmin([point.nll for point in points]))]
+        if coarse is line:
+            return best
+        return self._solve(line, best.at, self._viewer.sight(line, best.at), None, effort)
 
     def _walk(self, line: SegmentedLine, point: _Point, effort: Effort) -> _Walk:
         """Take damped Gauss-Newton steps until they gain too little."""
