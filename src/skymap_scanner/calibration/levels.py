@@ -181,7 +181,8 @@ def check_levels(
 ) -> list[tuple[CalibratedLevels, list[Coverage]]]:
     """Measure how often the truth lies in calibrated regions of events that made no levels.
 
-    Regions are made of the map as a scan leaves it, which may be coarse at the truth.
+    Each level is measured twice: by the finest pixel at the truth, as a scan has it that refines far
+    enough, and by the map as the scan of the sample leaves it, which may be coarse there.
 
     Parameters
     ----------
@@ -229,13 +230,19 @@ def check_levels(
                 wanted="events of another --seed, in another --work-dir",
             )
         belongs = _membership(entry.event_class, entry.charge_pe)
-        ts = np.array([one.map_ts for one in records if one.map_ts is not None and belongs(one)])
-        if ts.size:
-            checked.append((entry, [_covered(ts, level) for level in entry.levels]))
+        good = [one for one in records if one.is_ok and belongs(one)]
+        if good:
+            finest = np.array([one.ts for one in good], dtype=np.float64)
+            in_map = np.array([one.map_ts for one in good], dtype=np.float64)
+            covered = [_covered(finest, level) for level in entry.levels]
+            covered += [_covered(in_map, level, " in the map as scanned") for level in entry.levels]
+            checked.append((entry, covered))
     return checked
 
 
-def _covered(ts: np.ndarray[tuple[int], np.dtype[np.float64]], level: LevelEstimate) -> Coverage:
+def _covered(
+    ts: np.ndarray[tuple[int], np.dtype[np.float64]], level: LevelEstimate, where: str = ""
+) -> Coverage:
     inside = int(np.count_nonzero(ts <= level.ts))
-    name = f"TS {level.ts:.3g} (Wilks {wilks_ts(level.probability):.3g})"
+    name = f"TS {level.ts:.3g}{where} (Wilks {wilks_ts(level.probability):.3g})"
     return Coverage(name, level.probability, wilson(inside, ts.size))

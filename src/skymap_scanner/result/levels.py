@@ -200,8 +200,9 @@ def rule_for(
     reco_options : mapping, optional
         Its effective settings; by default those that were calibrated.
     wanted : str
-        One of `LEVEL_RULES`. ``auto``: calibrated levels, or `plain_rule_for` where there are none
-        for this reconstruction with these settings, which a note then says. ``hpd`` includes the
+        One of `LEVEL_RULES`. ``auto``: levels calibrated with varied ice, or `plain_rule_for` where
+        there are none for this reconstruction with these settings, which a note then says.
+        ``calibrated``: those of the same ice, too, if there are no others. ``hpd`` includes the
         reconstruction's angular error floor.
     charge : float, optional
         Charge of the event after the cleaning for tracks [PE], for levels in ranges of it.
@@ -235,6 +236,9 @@ def rule_for(
     if wanted == "hpd":
         return plain if plain.is_posterior else HPD
     known = shipped_levels() if entries is None else entries
+    if wanted == "auto":
+        # levels of the same ice test the program; in real, less well known ice they are too low
+        known = [entry for entry in known if entry.kind == "varied-ice"]
     chosen, reason = choose_levels(known, reco_algo, reco_options, charge)
     if chosen is not None:
         pairs = tuple((level.probability, level.ts) for level in chosen.levels)

@@ -42,7 +42,7 @@ def test_calibrated_regions_of_other_events_hold_the_truth_as_often_as_they_say(
     assert raw["hpd", 0.9] == raw["wilks", 0.9]
     [(entry, coverage)] = check_levels(others, other, levels)
     assert entry is levels[0]
-    for one, probability in zip(coverage, (0.5, 0.9), strict=True):
+    for one, probability in zip(coverage, (0.5, 0.9, 0.5, 0.9), strict=True):
         assert one.probability == probability
         assert one.fraction.value == pytest.approx(probability, abs=0.06)
         assert one.fraction.n_events == 1000
@@ -112,8 +112,9 @@ def test_levels_are_not_checked_with_the_events_that_made_them() -> None:
         check_levels(records, sample(seed=2), [])
 
 
-def test_a_check_is_made_with_maps_as_they_are() -> None:
+def test_a_check_is_made_at_the_finest_pixel_and_with_maps_as_they_are() -> None:
     levels = measure_levels(records_of(np.full(30, 2.0)), sample(), date=DATE)
     coarse = [record(1, ts=1.0, map_ts=9.0), record(2, ts=1.0, map_ts=1.0)]
     [(_, coverage)] = check_levels(coarse, sample(seed=2), levels)
-    assert coverage[1].fraction.n_inside == 1
+    assert [one.fraction.n_inside for one in coverage] == [2, 2, 1, 1]
+    assert ["map" in one.rule for one in coverage] == [False, False, True, True]

@@ -115,6 +115,14 @@ def test_a_reconstruction_without_levels_has_its_own_rule_and_no_note() -> None:
     assert rule_for("dummy", {}, entries=[]) is WILKS
 
 
+def test_levels_of_the_same_ice_are_used_by_those_who_ask_for_them() -> None:
+    same = dataclasses.replace(ENTRY, kind="same-ice")
+    assert rule_for("splinempe", OPTIONS, entries=[same]) is HPD_FLOOR
+    rule = rule_for("splinempe", OPTIONS, entries=[same], wanted="calibrated")
+    assert (rule.name, rule.ts_level(0.9)) == ("calibrated", 8.0)
+    assert "same-ice" in rule.source
+
+
 def test_varied_ice_the_own_charge_and_mixtures_go_first() -> None:
     def replace(**changes: Any) -> CalibratedLevels:
         return dataclasses.replace(ENTRY, **changes)

@@ -1,0 +1,155 @@
+"""Make the levels that come with the package from the records of the calibration, and check them.
+
+    python benchmarks/shipped_levels.py [--write] [--pictures docs/pictures]
+
+Records lie in benchmarks/calibration: for each reconstruction and kind of ice an archive ``..._a``
+of events that levels are made of, and ``..._b`` of others that check them. Each is a work folder of
+``skymap-scanner calibrate``, which says with `--work-dir` and the settings in its sample.json the
+same, or goes on with more events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from skymap_scanner.calibration.levels import check_levels, measure_levels
+from skymap_scanner.calibration.record import read_record
+from skymap_scanner.calibration.sample import Sample
+from skymap_scanner.cli.calibration_report import Report, as_text
+from skymap_scanner.result.calibrated_levels import shipped_levels, write_levels
+from skymap_scanner.sky.progression import NSideProgression
+from skymap_scanner.units import DEG
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from skymap_scanner.calibration.record import EventRecord
+    from skymap_scanner.result.calibrated_levels import CalibratedLevels
+
+ROOT: Final = Path(__file__).parents[1]
+ARCHIVES: Final = ROOT / "benchmarks" / "calibration"
+SHIPPED: Final = ROOT / "src/skymap_scanner/result/data/calibrated_levels.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """One archive.
+
+    Attributes
+    ----------
+    name : str
+        Of the archive, without ``_a`` or ``_b``.
+    sample : Sample
+        What its events are.
+    records : list of EventRecord
+        The events.
+    date : str
+        When the last of them was made (UTC).
+    """
+
+    name: str
+    sample: Sample
+    records: list[EventRecord]
+    date: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print what the records say, and write the levels if wanted."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help="write the file of the package")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="draw the coverage of each (default: none)"
+    )
+    arguments = parser.parse_args(argv)
+    entries = levels_of_archives()
+    for role in "ab":
+        for path in archives(role):
+            report = checked(read_archive(path), entries if role == "b" else [])
+            print(f"{path.name}\n{as_text(report)}")
+            if arguments.pictures is not None:
+                report.draw(arguments.pictures / f"coverage_{path.name.partition('.')[0]}.png")
+    if arguments.write:
+        write_levels(SHIPPED, entries)
+    return 0 if arguments.write or entries == list(shipped_levels()) else 1
+
+
+def archives(role: str) -> list[Path]:
+    """Return the archives of records that make levels (``a``) or check them (``b``)."""
+    return sorted(ARCHIVES.glob(f"*_{role}.tar.xz"))
+
+
+def levels_of_archives() -> list[CalibratedLevels]:
+    """Make the levels of all archives."""
+    entries: list[CalibratedLevels] = []
+    for path in archives("a"):
+        made = read_archive(path)
+        entries += measure_levels(made.records, made.sample, date=made.date)
+    return entries
+
+
+def checked(made: Calibrated, entries: Sequence[CalibratedLevels]) -> Report:
+    """Return a report; levels of the same reconstruction and ice are checked."""
+    report = Report(made.sample, made.records)
+    same = [
+        entry
+        for entry in entries
+        if (entry.reco_algo, entry.kind) == (made.sample.reco_algo, made.sample.kind)
+    ]
+    if same:
+        report.checks = check_levels(made.records, made.sample, same)
+    return report
+
+
+def read_archive(path: Path) -> Calibrated:
+    """Read the work folder in an archive."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(path) as archive:
+            archive.extractall(folder, filter="data")
+            newest = max(member.mtime for member in archive)
+        [settings] = Path(folder).glob("*/sample.json")
+        sample = _sample(json.loads(settings.read_bytes()))
+        records = [read_record(file) for file in sorted(settings.parent.glob("event_*.json"))]
+    strange = {record.digest for record in records} - {sample.digest}
+    if strange:
+        sys.exit(f"{path}: records of another sample, {', '.join(sorted(strange))}")
+    return Calibrated(path.name.rpartition("_")[0], sample, records, _date(newest))
+
+
+def _sample(document: dict[str, Any]) -> Sample:
+    """Return the sample that a work folder says it has."""
+    first = document["classes"][0]
+    low, high = document["zenith_range_deg"]
+    sample = Sample(
+        reco_algo=document["reco_algo"],
+        reco_options=document["reco_options"],
+        light=document["light"],
+        kind=document["kind"],
+        classes=tuple(document["classes"]),
+        energy_range=tuple(document["energy_range_gev"]),
+        zenith_range=(low * DEG, high * DEG),
+        min_charge=document["min_charge_pe"],
+        progression=NSideProgression.parse(document["nsides"].split()),
+        seed=document["seed"],
+    )
+    if sample.as_json() != document:
+        sample = replace(sample, cone=document["cone_deg"][first] * DEG)
+    if sample.as_json() != document:
+        sys.exit(f"sample.json of another release:\n{document}\nhere:\n{sample.as_json()}")
+    return sample
+
+
+def _date(seconds: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
