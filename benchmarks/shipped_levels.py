@@ -50,6 +50,10 @@ class Calibrated:
         What its events are.
     records : list of EventRecord
         The events.
+    settings : dict
+        The same as its folder says it, with the release that made it.
+    digest : str
+        What tells the sample from others.
     date : str
         When the last of them was made (UTC).
     """
@@ -57,6 +61,8 @@ class Calibrated:
     name: str
     sample: Sample
     records: list[EventRecord]
+    settings: dict[str, Any]
+    digest: str
     date: str
 
 
@@ -90,7 +96,15 @@ def levels_of_archives() -> list[CalibratedLevels]:
     entries: list[CalibratedLevels] = []
     for path in archives("a"):
         made = read_archive(path)
-        entries += measure_levels(made.records, made.sample, date=made.date)
+        entries += [
+            replace(
+                entry,
+                software=f"skymap-scanner {made.settings['version']}",
+                settings=made.settings,
+                digest=made.digest,
+            )
+            for entry in measure_levels(made.records, made.sample, date=made.date)
+        ]
     return entries
 
 
@@ -113,35 +127,38 @@ def read_archive(path: Path) -> Calibrated:
         with tarfile.open(path) as archive:
             archive.extractall(folder, filter="data")
             newest = max(member.mtime for member in archive)
-        [settings] = Path(folder).glob("*/sample.json")
-        sample = _sample(json.loads(settings.read_bytes()))
-        records = [read_record(file) for file in sorted(settings.parent.glob("event_*.json"))]
-    strange = {record.digest for record in records} - {sample.digest}
-    if strange:
-        sys.exit(f"{path}: records of another sample, {', '.join(sorted(strange))}")
-    return Calibrated(path.name.rpartition("_")[0], sample, records, _date(newest))
+        [file] = Path(folder).glob("*/sample.json")
+        settings = json.loads(file.read_bytes())
+        records = [read_record(one) for one in sorted(file.parent.glob("event_*.json"))]
+    digests = {record.digest for record in records}
+    if len(digests) != 1:
+        sys.exit(f"{path}: records of several samples, {', '.join(sorted(digests))}")
+    name, date = path.name.rpartition("_")[0], _date(newest)
+    return Calibrated(name, _sample(settings), records, settings, digests.pop(), date)
 
 
-def _sample(document: dict[str, Any]) -> Sample:
+def _sample(settings: dict[str, Any]) -> Sample:
     """Return the sample that a work folder says it has."""
-    first = document["classes"][0]
-    low, high = document["zenith_range_deg"]
+    low, high = settings["zenith_range_deg"]
     sample = Sample(
-        reco_algo=document["reco_algo"],
-        reco_options=document["reco_options"],
-        light=document["light"],
-        kind=document["kind"],
-        classes=tuple(document["classes"]),
-        energy_range=tuple(document["energy_range_gev"]),
+        reco_algo=settings["reco_algo"],
+        reco_options=settings["reco_options"],
+        light=settings["light"],
+        kind=settings["kind"],
+        classes=tuple(settings["classes"]),
+        energy_range=tuple(settings["energy_range_gev"]),
         zenith_range=(low * DEG, high * DEG),
-        min_charge=document["min_charge_pe"],
-        progression=NSideProgression.parse(document["nsides"].split()),
-        seed=document["seed"],
+        min_charge=settings["min_charge_pe"],
+        progression=NSideProgression.parse(settings["nsides"].split()),
+        seed=settings["seed"],
     )
-    if sample.as_json() != document:
-        sample = replace(sample, cone=document["cone_deg"][first] * DEG)
-    if sample.as_json() != document:
-        sys.exit(f"sample.json of another release:\n{document}\nhere:\n{sample.as_json()}")
+    cones = settings["cone_deg"]
+    if cones != sample.as_json()["cone_deg"]:
+        sample = replace(sample, cone=next(iter(cones.values())) * DEG)
+    # the release may be another, what it did is not
+    here = sample.as_json() | {"version": settings["version"]}
+    if here != settings:
+        sys.exit(f"settings of a sample that cannot be read:\n{settings}\nhere:\n{here}")
     return sample
 
 

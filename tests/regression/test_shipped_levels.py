@@ -1,0 +1,74 @@
+"""The calibrated levels of the package: made of the records of the calibration, and right."""
+
+from __future__ import annotations
+
+import runpy
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pytest
+
+from skymap_scanner.result.calibrated_levels import shipped_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from skymap_scanner.calibration.record import EventRecord
+
+MODULE: Final[dict[str, Any]] = runpy.run_path(
+    str(Path(__file__).parents[2] / "benchmarks" / "shipped_levels.py")
+)
+LEVELS, CHECKS = MODULE["archives"]("a"), MODULE["archives"]("b")
+SAME_ICE: Final = [path for path in (*LEVELS, *CHECKS) if "_same-ice_" in path.name]
+TRACKS: Final = [path for path in SAME_ICE if "cascade" not in path.name]
+SEGMENTED: Final = [path for path in SAME_ICE if path.name.startswith("millipede")]
+#: Events that a check has at least, and how far coverage may be off.
+N_EVENTS: Final = {"splinempe": 200, "millipede_original": 100, "millipede_wilks": 100}
+OFF: Final = {0.5: 0.08, 0.9: 0.05}
+
+
+@cache
+def read(path: Path) -> Any:
+    return MODULE["read_archive"](path)
+
+
+def by_name(path: Path) -> str:
+    return path.name
+
+
+def values(records: Sequence[EventRecord], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array([getattr(record, name) for record in records if record.is_ok], dtype=np.float64)
+
+
+def test_the_package_has_what_the_records_say() -> None:
+    assert MODULE["levels_of_archives"]() == list(shipped_levels())
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=by_name)
+def test_regions_of_other_events_cover_what_they_say(path: Path) -> None:
+    made = read(path)
+    assert len(made.records) >= N_EVENTS[made.sample.reco_algo]
+    report = MODULE["checked"](made, shipped_levels())
+    assert report.checks
+    for entry, coverage in report.checks:
+        for one in coverage[: len(entry.levels)]:
+            assert abs(one.fraction.value - one.probability) <= OFF[one.probability], one
+
+
+@pytest.mark.parametrize("path", TRACKS, ids=by_name)
+def test_directions_of_tracks_are_right(path: Path) -> None:
+    made = read(path)
+    assert (made.sample.kind, made.sample.classes) == ("same-ice", ("track",))
+    assert made.sample.energy_range == (1e4, 5e5)
+    assert len(made.records) >= 50
+    assert np.median(values(made.records, "separation_deg")) <= 0.4
+
+
+@pytest.mark.parametrize("path", SEGMENTED, ids=by_name)
+def test_energies_in_the_detector_are_right(path: Path) -> None:
+    made = read(path)
+    true = values(made.records, "light_energy_inside")
+    found = values(made.records, "energy_in")
+    assert np.median(found[true > 0.0] / true[true > 0.0]) == pytest.approx(1.0, abs=0.15)
