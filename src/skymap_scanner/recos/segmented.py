@@ -144,7 +144,7 @@ class SegmentedReco(RecoInterface):
         if nside <= 16:
             return 30.0, Effort(tolerance=0.5, energy_tolerance=0.01, max_iterations=6)
         if nside <= 128:
-            return 15.0, Effort(tolerance=0.2, energy_tolerance=0.001, max_iterations=8)
+            return 15.0, Effort(tolerance=0.2, energy_tolerance=0.003, max_iterations=8)
         return 10.0, Effort(tolerance=0.1, energy_tolerance=0.003, max_iterations=10, n_parts=4)
 
     def usable(self, event: Event, series: PulseSeries) -> BoolArray:
