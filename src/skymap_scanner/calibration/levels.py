@@ -181,8 +181,8 @@ def check_levels(
 ) -> list[tuple[CalibratedLevels, list[Coverage]]]:
     """Measure how often the truth lies in calibrated regions of events that made no levels.
 
-    Each level is measured twice: by the finest pixel at the truth, as a scan has it that refines far
-    enough, and by the map as the scan of the sample leaves it, which may be coarse there.
+    Each level is measured twice: by the finest pixel at the truth, as a scan has it that refines
+    far enough, and by the map as the scan of the sample leaves it, which may be coarse there.
 
     Parameters
     ----------
