@@ -69,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--around", required=True, nargs="+", metavar="RA,DEC,RADIUS", help="one per event [deg]"
     )
     arguments = parser.parse_args(argv)
+    if len(arguments.events) != len(arguments.around):
+        parser.error("as many cones as events, please")
     for path, around in zip(arguments.events, arguments.around, strict=True):
         event = read_event(path)
         cone = Cone(*(float(part) * DEG for part in around.split(",")))
@@ -92,14 +94,10 @@ def scan(event: Event, reco_algo: str, cone: Cone, name: str) -> Scanned:
     reco: Any = make_reco(reco_algo, {"variations": "classic"} if name == "classic seeds" else {})
     if name == "fine everywhere":
         finest = reco.effort(_FINEST)
-        type(reco).effort = lambda _self, _nside: finest
+        reco.effort = lambda _nside: finest
     reco.warm_up()
     begin = time.process_time()
-    try:
-        state = ConeScanner(reco, event, DEFAULT_PROGRESSION).scan(cone)
-    finally:
-        if name == "fine everywhere":
-            del type(reco).effort
+    state = ConeScanner(reco, event, DEFAULT_PROGRESSION).scan(cone)
     cpu_s = time.process_time() - begin
     metadata = EventMetadata(0, 0, None, event.mjd, is_real_event=False)
     return Scanned(name, from_nsides_dict(state.nsides_dict(), True, metadata), cpu_s)

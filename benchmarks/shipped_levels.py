@@ -44,8 +44,6 @@ class Calibrated:
 
     Attributes
     ----------
-    name : str
-        Of the archive, without ``_a`` or ``_b``.
     sample : Sample
         What its events are.
     records : list of EventRecord
@@ -58,7 +56,6 @@ class Calibrated:
         When the last of them was made (UTC).
     """
 
-    name: str
     sample: Sample
     records: list[EventRecord]
     settings: dict[str, Any]
@@ -74,13 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--pictures", type=Path, metavar="DIR", help="draw the coverage of each (default: none)"
     )
     arguments = parser.parse_args(argv)
-    entries = levels_of_archives()
-    for role in "ab":
-        for path in archives(role):
-            report = checked(read_archive(path), entries if role == "b" else [])
-            print(f"{path.name}\n{as_text(report)}")
-            if arguments.pictures is not None:
-                report.draw(arguments.pictures / f"coverage_{path.name.partition('.')[0]}.png")
+    made = {path: read_archive(path) for role in "ab" for path in archives(role)}
+    entries = levels_of([made[path] for path in archives("a")])
+    for path, one in made.items():
+        report = checked(one, entries if path in archives("b") else [])
+        print(f"{path.name}\n{as_text(report)}")
+        if arguments.pictures is not None:
+            report.draw(arguments.pictures / f"coverage_{path.name.partition('.')[0]}.png")
     if arguments.write:
         write_levels(SHIPPED, entries)
     return 0 if arguments.write or entries == list(shipped_levels()) else 1
@@ -91,21 +88,18 @@ def archives(role: str) -> list[Path]:
     return sorted(ARCHIVES.glob(f"*_{role}.tar.xz"))
 
 
-def levels_of_archives() -> list[CalibratedLevels]:
-    """Make the levels of all archives."""
-    entries: list[CalibratedLevels] = []
-    for path in archives("a"):
-        made = read_archive(path)
-        entries += [
-            replace(
-                entry,
-                software=f"skymap-scanner {made.settings['version']}",
-                settings=made.settings,
-                digest=made.digest,
-            )
-            for entry in measure_levels(made.records, made.sample, date=made.date)
-        ]
-    return entries
+def levels_of(archives_read: Sequence[Calibrated]) -> list[CalibratedLevels]:
+    """Make the levels of some archives."""
+    return [
+        replace(
+            entry,
+            software=f"skymap-scanner {made.settings['version']}",
+            settings=made.settings,
+            digest=made.digest,
+        )
+        for made in archives_read
+        for entry in measure_levels(made.records, made.sample, date=made.date)
+    ]
 
 
 def checked(made: Calibrated, entries: Sequence[CalibratedLevels]) -> Report:
@@ -133,13 +127,13 @@ def read_archive(path: Path) -> Calibrated:
     digests = {record.digest for record in records}
     if len(digests) != 1:
         sys.exit(f"{path}: records of several samples, {', '.join(sorted(digests))}")
-    name, date = path.name.rpartition("_")[0], _date(newest)
-    return Calibrated(name, _sample(settings), records, settings, digests.pop(), date)
+    return Calibrated(_sample(settings), records, settings, digests.pop(), _date(newest))
 
 
 def _sample(settings: dict[str, Any]) -> Sample:
     """Return the sample that a work folder says it has."""
     low, high = settings["zenith_range_deg"]
+    cones = set(settings["cone_deg"].values())
     sample = Sample(
         reco_algo=settings["reco_algo"],
         reco_options=settings["reco_options"],
@@ -149,12 +143,10 @@ def _sample(settings: dict[str, Any]) -> Sample:
         energy_range=tuple(settings["energy_range_gev"]),
         zenith_range=(low * DEG, high * DEG),
         min_charge=settings["min_charge_pe"],
+        cone=cones.pop() * DEG if len(cones) == 1 else None,  # several: those of the classes
         progression=NSideProgression.parse(settings["nsides"].split()),
         seed=settings["seed"],
     )
-    cones = settings["cone_deg"]
-    if cones != sample.as_json()["cone_deg"]:
-        sample = replace(sample, cone=next(iter(cones.values())) * DEG)
     # the release may be another, what it did is not
     here = sample.as_json() | {"version": settings["version"]}
     if here != settings:

@@ -36,7 +36,7 @@ __all__ = [
     "wilks_ts",
 ]
 
-#: What users may ask for; ``auto``: calibrated levels where there are some for the scan.
+#: What users may ask for; ``auto``: levels calibrated with varied ice where there are some.
 LEVEL_RULES: Final = ("auto", "calibrated", "wilks", "classic", "hpd")
 
 

@@ -135,8 +135,8 @@ def add_reco_options(parser: argparse.ArgumentParser) -> None:
         default=LEVEL_RULES[0],
         help="how credible regions are made: calibrated levels, contours by Wilks' theorem, the "
         "classic contours at TS 22.2 and 64.2, highest posterior density (default: auto, "
-        "calibrated where there are levels for the reconstruction with these options, else its own "
-        "rule)",
+        "calibrated where there are levels for varied ice and the reconstruction with these "
+        "options, else its own rule)",
     )
 
 

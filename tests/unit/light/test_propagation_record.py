@@ -28,17 +28,21 @@ if TYPE_CHECKING:
     from skymap_scanner.units import FloatArray
 
 
-@pytest.fixture(scope="module")
-def record() -> LightRecord:
+def propagated(seed: tuple[int, ...], *, record_times: bool = False) -> LightRecord:
     return propagate(
         np.array([30.0, -40.0, -350.0]),
         SLANTED,
         make_medium(IceModel.load()),
         n_photons=2000,
-        seed=(6,),
+        seed=seed,
         kill=0.4,
-        record_times=True,
+        record_times=record_times,
     )
+
+
+@pytest.fixture(scope="module")
+def record() -> LightRecord:
+    return propagated((6,), record_times=True)
 
 
 def test_histogram_of_delays_holds_all_scores(record: LightRecord) -> None:
@@ -79,33 +83,16 @@ def test_kept_place_is_drawn_by_the_size_of_its_score() -> None:
 
 
 def test_times_are_recorded_on_demand_and_change_nothing(record: LightRecord) -> None:
-    plain = propagate(
-        np.array([30.0, -40.0, -350.0]),
-        SLANTED,
-        make_medium(IceModel.load()),
-        n_photons=2000,
-        seed=(6,),
-        kill=0.4,
-    )
+    plain = propagated((6,))
     assert plain.times.shape == (0, TIME_EDGES.size - 1)
     for name in ("total", "squared", "place", "delay", "path", "n_scatters", "n_photons"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(record, name))
 
 
 def test_same_seed_same_record_and_other_seed_another(record: LightRecord) -> None:
-    def run(seed: tuple[int, ...]) -> LightRecord:
-        return propagate(
-            np.array([30.0, -40.0, -350.0]),
-            SLANTED,
-            make_medium(IceModel.load()),
-            n_photons=2000,
-            seed=seed,
-            kill=0.4,
-        )
-
-    np.testing.assert_array_equal(run((6,)).total, record.total)
-    assert not np.array_equal(run((7,)).total, record.total)
-    assert not np.array_equal(run((6, 1)).total, record.total)
+    np.testing.assert_array_equal(propagated((6,)).total, record.total)
+    assert not np.array_equal(propagated((7,)).total, record.total)
+    assert not np.array_equal(propagated((6, 1)).total, record.total)
 
 
 def test_threads_do_not_get_into_each_others_way() -> None:
