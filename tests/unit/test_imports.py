@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = "skymap_scanner"
-BASE = {"exceptions", "units", "config", "pixels", "pixel_tables", "files", "logs", "compiled"}
+BASE = {
+    "exceptions", "units", "config", "pixels", "pixel_tables", "files", "logs", "compiled",
+    "allocator",
+}  # fmt: skip
 
 # Package -> what it may import; every package may import the base and itself.
 ALLOWED: dict[str, set[str]] = {

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from skymap_scanner.allocator import keep_freed_memory
 from skymap_scanner.calibration.record import EventRecord, read_record, write_record
 from skymap_scanner.config import ONE_THREAD
 from skymap_scanner.exceptions import FormatError, SkymapScannerError, UsageError
@@ -261,6 +262,7 @@ def _work(
 ) -> None:
     """Make records in turn with the other processes, as long as the parent lives."""
     parent = multiprocessing.parent_process()
+    keep_freed_memory()
 
     def next_numbers() -> Iterator[int]:
         while parent is None or parent.is_alive():

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skymap_scanner.allocator import keep_freed_memory
 from skymap_scanner.client.pipes import Reply, ReplyKind, pack_reply, read_task
 from skymap_scanner.client.reconstruction import load_factory
 from skymap_scanner.client.startup import StartupFile
@@ -153,6 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _ignore_polite_signals()
     _die_with(options.supervisor, tasks)
     _die_first()
+    keep_freed_memory()
     configure_logging(options.log_level, options.third_party_log_level, line_format=PLAIN_FORMAT)
 
     def reply(answer: Reply) -> None:

@@ -38,6 +38,9 @@ __all__ = ["CleanEvent", "PreparedSegments", "SegmentedOptions", "SegmentedReco"
 _MARGIN: Final = 60.0
 #: Least expected noise of a bin [PE].
 _LEAST_NOISE: Final = 1e-9
+#: Up to this nside the centre of the light is a start, too. Finer pixels begin where a coarser fit
+#: ended that had tried it; of 60 such pixels none preferred the centre.
+_CENTRE_TRIED: Final = 128
 #: How a list of modules is written: string-om, separated by commas.
 _MODULE: Final = re.compile(r"\s*(\d+)-(\d+)\s*")
 
@@ -270,7 +273,8 @@ class SegmentedReco(RecoInterface):
             From `prepare`.
         seed : Seed
             Direction and first guesses; the fit starts from the best of them, of the same places at
-            the times that suit the nearest pulse, and of the centre of the light.
+            the times that suit the nearest pulse, and of the centre of the light; not of the centre
+            where a fine pixel begins from a coarser fit.
 
         Returns
         -------
@@ -343,7 +347,9 @@ def _starts(prepared: PreparedSegments, seed: Seed, line: SegmentedLine) -> list
     guesses = [(np.array(seed.vertex), seed.vertex_time)]
     if seed.fallback is not None:
         guesses.append((np.array(seed.fallback.vertex), seed.fallback.vertex_time))
-    places = np.array([prepared.reference, *(vertex for vertex, _ in guesses)])
+    is_refined = seed.fallback is not None and seed.nside > _CENTRE_TRIED
+    centre = [] if is_refined else [prepared.reference]
+    places = np.array([*centre, *(vertex for vertex, _ in guesses)])
     times = refine_time(
         prepared.pulses,
         prepared.detector,

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from skymap_scanner.event import PulseSeries, built_in_detector
+from skymap_scanner.event.coordinates import direction_vector
 from skymap_scanner.exceptions import EventError
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.pixels import Fit, Guess, Seed
 from skymap_scanner.recos import make_reco
+from skymap_scanner.recos.likelihood.segment_fit import SegmentFit
 from skymap_scanner.recos.millipede_original import MillipedeOriginal
 from skymap_scanner.simulation.event import CascadeSettings, simulate_cascade
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
     from skymap_scanner.event import Event
     from skymap_scanner.recos import RecoInterface
+    from skymap_scanner.recos.likelihood.segment_fit import Effort, Outcome
+    from skymap_scanner.recos.likelihood.segments import SegmentedLine
+    from skymap_scanner.units import FloatArray
 
     MakeEvent = Callable[..., Event]
 
@@ -149,6 +154,32 @@ def test_the_fallback_saves_a_hopeless_first_guess(
     lost = {"vertex": (900.0, 900.0, 900.0), "vertex_time": good.vertex_time + 9000.0}
     with_fallback = _fit(MillipedeOriginal(), event, **lost, fallback=good)
     assert with_fallback.nll <= _fit(MillipedeOriginal(), event, **lost).nll + 3.0
+
+
+@pytest.mark.parametrize(
+    "case", [(64, True, True), (512, True, False), (512, False, True), (8, False, True)]
+)
+def test_fine_pixels_that_a_coarser_fit_leads_to_do_not_start_from_the_centre_of_the_light(
+    case: tuple[int, bool, bool],
+    cascade: dict[str, Any],
+    make_toy_event: MakeEvent,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nside, has_fallback, is_start = case
+    begun: list[FloatArray] = []
+
+    def note(fits: SegmentFit, line: SegmentedLine, starts: list[Any], effort: Effort) -> Outcome:
+        begun.extend(line.point(start, 0.0)[0] for start in starts)
+        return real(fits, line, starts, effort)
+
+    real = SegmentFit.fit
+    monkeypatch.setattr(SegmentFit, "fit", note)
+    reco, event = MillipedeOriginal(), make_toy_event(**cascade)
+    prepared = reco.prepare(event)
+    fallback = Guess((0.0, 10.0, -300.0), 9_000.0) if has_fallback else None
+    reco.fit(prepared, _seed(event, nside=nside, fallback=fallback))
+    from_track = np.cross(np.array(begun) - prepared.reference, direction_vector(ZENITH, AZIMUTH))
+    assert (np.linalg.norm(from_track, axis=1) < 1e-6).any() == is_start
 
 
 # --- odd events -----------------------------------------------------------------------------------

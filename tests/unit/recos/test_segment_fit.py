@@ -162,6 +162,24 @@ def test_the_best_of_several_starts_is_taken(poisson: Scene) -> None:
     assert outcome.at == pytest.approx(TRUTH, abs=1.0)
 
 
+def test_starts_that_differ_in_time_only_are_seen_once(
+    poisson: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[FloatArray] = []
+
+    def note(viewer: Viewer, line: SegmentedLine, at: FloatArray, sight: Any) -> Any:
+        seen.append(at)
+        return see(viewer, line, at, sight)
+
+    see = Viewer.see
+    monkeypatch.setattr(Viewer, "see", note)
+    only_look = replace(PRECISE, max_iterations=0)
+    late, aside = TRUTH + np.array([0.0, 0.0, 90.0]), TRUTH + np.array([20.0, 0.0, 0.0])
+    outcome = poisson.fits.fit(poisson.line, [late, aside, TRUTH], only_look)
+    assert [tuple(at[:2]) for at in seen] == [tuple(TRUTH[:2]), tuple(aside[:2]), tuple(TRUTH[:2])]
+    assert outcome.nll == _solved(poisson, TRUTH)
+
+
 def test_no_step_makes_it_worse(poisson: Scene) -> None:
     start = TRUTH + np.array([9.0, -9.0, 9.0])
     values = [

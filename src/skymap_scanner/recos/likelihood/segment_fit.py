@@ -254,10 +254,13 @@ class SegmentFit:
     def _best_start(self, line: SegmentedLine, starts: list[FloatArray], effort: Effort) -> _Point:
         """Return the start that a coarse look likes best."""
         coarse = line if len(starts) == 1 else line.coarser(_COARSE)
-        points = [
-            self._solve(coarse, start, self._viewer.sight(coarse, start), None, effort)
-            for start in starts
-        ]
+        points: list[_Point] = []
+        for start in starts:
+            # tracks that differ in time only are seen alike
+            same = next((one for one in points if np.array_equal(one.at[:2], start[:2])), None)
+            sight = same.sight if same else self._viewer.sight(coarse, start)
+            seen = same.seen if same else None
+            points.append(self._solve(coarse, start, sight, None, effort, seen=seen))
         best = points[int(np.argmin([point.nll for point in points]))]
         if coarse is line:
             return best
@@ -299,10 +302,16 @@ class SegmentFit:
         sight: Sight,
         energy: FloatArray | None,
         effort: Effort,
+        *,
+        seen: LineLight | None = None,
     ) -> _Point:
-        """Unfold the energies of a track, starting from those of a near one."""
+        """Unfold the energies of a track, starting from those of a near one.
+
+        Its light is worked out unless it is known (`seen`).
+        """
+        if seen is None:
+            seen = self._viewer.see(line, at, sight)
         data = self._data
-        seen = self._viewer.see(line, at, sight)
         response, column = self._viewer.fill(seen, line, at)
         total = column + response.sum(axis=1)
         is_seen = total > _FAINTEST
