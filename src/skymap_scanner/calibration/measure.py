@@ -12,6 +12,7 @@ import numpy as np
 from skymap_scanner.calibration.cone_scan import ConeScanner, is_at_edge
 from skymap_scanner.calibration.events import EventSource
 from skymap_scanner.calibration.record import EventRecord
+from skymap_scanner.calibration.showers import light_centre
 from skymap_scanner.exceptions import EventError
 from skymap_scanner.recos.registry import make_reco
 from skymap_scanner.result import EventMetadata, from_nsides_dict
@@ -122,7 +123,11 @@ class EventMeasurer:
         nll = scanner.nll_at(ra, dec, scanned.state.nsides_dict())
         if not math.isfinite(nll):
             return found | {"reason": "no finite fit at the true direction"}
-        return found | {"reason": ""} | self._figures(scanned.result, nll, ra, dec)
+        found |= {"reason": ""} | self._figures(scanned.result, nll, ra, dec)
+        if event_class == "cascade":
+            vertex = [float(scanned.result.best_fit[axis]) for axis in "XYZ"]
+            found["vertex_off"] = float(np.linalg.norm(vertex - light_centre(true.truth)))
+        return found
 
     def _widen_until_inside(self, scanner: ConeScanner, cone: Cone) -> _Scanned:
         """Scan wider and wider cones until the best pixel is not at the edge."""

@@ -70,6 +70,9 @@ class EventRecord:
         theorem [deg^2].
     energy_in, energy_total : float
         At the best pixel [GeV]; None when not estimated.
+    vertex_off : float
+        Cascades: from where their light comes from on average to the vertex of the best pixel [m];
+        None for tracks, which have no such place.
     cone_deg : float
         Radius of the last scan [deg].
     n_widened : int
@@ -114,6 +117,7 @@ class EventRecord:
     wilks_area90_deg2: float | None = None
     energy_in: float | None = None
     energy_total: float | None = None
+    vertex_off: float | None = None
     cone_deg: float | None = None
     n_widened: int = 0
     is_at_edge: bool = False
@@ -167,17 +171,25 @@ def _problem(document: object) -> str:
     if not isinstance(document, dict):
         return type(document).__name__
     types_of = _field_types()
-    if set(document) != set(types_of):
-        other = sorted(set(document) ^ set(types_of))
-        return f"fields too many or missing: {', '.join(map(str, other))[:100]}"
-    for name, legal in types_of.items():
-        value = document[name]
+    # earlier releases did not know all that may be missing
+    wrong = sorted((set(document) - set(types_of)) | (_required_fields() - set(document)))
+    if wrong:
+        return f"fields too many or missing: {', '.join(map(str, wrong))[:100]}"
+    for name, value in document.items():
+        legal = types_of[name]
         is_flag = isinstance(value, bool) and bool not in legal
         if is_flag or not isinstance(value, legal):
             return f"{name} {value!r}"[:100]
         if isinstance(value, float) and not math.isfinite(value):
             return f"{name} {value}"
     return ""
+
+
+@cache
+def _required_fields() -> frozenset[str]:
+    """Return the fields that every record has, whatever the scan found."""
+    fields = dataclasses.fields(EventRecord)
+    return frozenset(one.name for one in fields if one.default is dataclasses.MISSING)
 
 
 @cache

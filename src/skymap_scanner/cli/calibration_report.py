@@ -84,6 +84,15 @@ class Report:
             name: _median([getattr(record, name) for record in good])
             for name in ("separation_deg", "area90_deg2", "wilks_area90_deg2", "cpu_s", "charge_pe")
         }
+        medians["energy_ratio"] = _median(
+            [
+                record.energy_in / record.light_energy_inside
+                for record in good
+                if record.energy_in is not None and record.light_energy_inside > 0.0
+            ]
+        )
+        offs = [record.vertex_off for record in good if record.vertex_off is not None]
+        medians["vertex_off"] = _median(offs)
         return {
             "sample": self.sample.as_json(),
             "n_events": len(self.records),
@@ -122,6 +131,12 @@ def as_text(report: Report) -> str:
         areas = f"{median['area90_deg2']:.3g} deg^2 (Wilks {median['wilks_area90_deg2']:.3g})"
         size = f"{median['charge_pe']:.0f} PE, {median['cpu_s']:.3g} CPU s"
         separation = f"separation {median['separation_deg']:.3g} deg"
+        if median["energy_ratio"] is not None:
+            ratio = f"inside the volume over that of the true light: {median['energy_ratio']:.3g}"
+            vertex = ""
+            if median["vertex_off"] is not None:
+                vertex = f"; vertex {median['vertex_off']:.3g} m from the centre of the true light"
+            lines.append(f"  energy       {ratio}{vertex}")
         edge = f"widened for {figures['n_widened']}, best pixel at its edge for"
         lines.append(f"  median       {separation}, 90 % area {areas}, {size}")
         lines.append(f"  cone         {edge} {figures['n_at_edge']}")

@@ -11,11 +11,14 @@ from skymap_scanner.calibration import measure
 from skymap_scanner.calibration.cone_scan import ConeScanner, is_at_edge
 from skymap_scanner.calibration.events import EventSource
 from skymap_scanner.calibration.measure import EventMeasurer, credible_level
+from skymap_scanner.calibration.showers import light_centre
 from skymap_scanner.event import read_event
+from skymap_scanner.event.coordinates import vector_to_angles
 from skymap_scanner.exceptions import EventError, UsageError
 from skymap_scanner.light.model import LightModel
 from skymap_scanner.result.levels import HPD, WILKS
 from skymap_scanner.result.regions import find_regions
+from skymap_scanner.simulation.sources import Track, cascade_sources
 from skymap_scanner.sky.healpix import pixel_at, pixel_centers
 from skymap_scanner.sky.region import Cone
 from skymap_scanner.units import DEG
@@ -135,6 +138,30 @@ def test_a_likelihood_around_the_truth_gives_its_figures(toy: type[ToyReco]) -> 
     assert found.hpd_area90_deg2 == pytest.approx(4.605 * np.pi * (toy.sigma / DEG) ** 2, rel=0.2)
     assert {found.scattering, found.absorption, found.efficiency, found.anisotropy} != {1.0}
     assert found.charge_pe > 50.0
+    assert found.vertex_off is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_centre_of_a_cascades_light_is_that_of_its_sources(share: float) -> None:
+    direction = np.array([0.0, 0.6, -0.8])
+    track = Track(np.array([10.0, 20.0, -300.0]), 0.0, direction)
+    sources = cascade_sources(track, 2e5, share, np.random.default_rng(1))
+    zenith, azimuth = vector_to_angles(direction)
+    truth = {"energy": 2e5, "hadronic_fraction": share, "vertex": track.start.tolist()}
+    centre = light_centre(truth | {"zenith": float(zenith), "azimuth": float(azimuth)})
+    expected = np.average(sources.xyz, axis=0, weights=sources.energy)
+    np.testing.assert_allclose(centre, expected, atol=0.1)
+    assert np.linalg.norm(centre - track.start) > 5.0
+
+
+def test_the_vertex_of_cascades_is_compared_with_the_centre_of_their_light(
+    toy: type[ToyReco],
+) -> None:
+    one = sample_here(energy_range=(1e5, 1e5), classes=("cascade",))
+    found = EventMeasurer(one, {}).measure(1)
+    truth = EventSource(one).make(1).truth
+    vertex = (float(found.best_nside or 0), 0.0, 0.0)  # as the toy has it
+    assert found.vertex_off == pytest.approx(np.linalg.norm(vertex - light_centre(truth)))
 
 
 def test_events_are_the_same_whatever_came_before() -> None:

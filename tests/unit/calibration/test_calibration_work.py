@@ -178,6 +178,17 @@ def test_what_is_no_record_is_refused(tmp_path: Path, change: dict[str, Any], wo
         read_record(tmp_path / "event.json")
 
 
+def test_records_of_earlier_releases_lack_what_these_did_not_know(tmp_path: Path) -> None:
+    document = dataclasses.asdict(record())
+    del document["vertex_off"]
+    (tmp_path / "event.json").write_text(json.dumps(document))
+    assert read_record(tmp_path / "event.json") == record()
+    del document["charge_pe"]
+    (tmp_path / "event.json").write_text(json.dumps(document))
+    with pytest.raises(FormatError, match="fields too many or missing: charge_pe"):
+        read_record(tmp_path / "event.json")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 99_999, '{"ts": NaN}'])
 def test_what_is_no_json_object_is_no_record(tmp_path: Path, text: str) -> None:
     (tmp_path / "event.json").write_text(text)

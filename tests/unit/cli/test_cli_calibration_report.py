@@ -43,6 +43,20 @@ def test_text_says_what_was_found() -> None:
         assert words in text
 
 
+def test_text_says_how_well_energies_and_vertices_are_known() -> None:
+    assert "energy  " not in as_text(report())
+    energies = [18e3, 21e3, 24e3]
+    tracks = [record(n, energy_in=energy) for n, energy in enumerate(energies, 1)]
+    text = as_text(Report(sample(), tracks))
+    assert "energy       inside the volume over that of the true light: 1.05\n" in text
+    cascades = [record(n, energy_in=2e4, vertex_off=1.0 + n) for n in (1, 2, 3)]
+    cascades.append(record(4, light_energy_inside=0.0))
+    document = json.loads(as_json(Report(sample(classes=("cascade",)), cascades)))
+    assert explain_mismatch("calibrate", document) is None
+    assert (document["median"]["energy_ratio"], document["median"]["vertex_off"]) == (1.0, 3.0)
+    assert "1; vertex 3 m from the centre of the true light" in as_text(Report(sample(), cascades))
+
+
 def test_json_follows_its_schema() -> None:
     document = json.loads(as_json(report()))
     assert explain_mismatch("calibrate", document) is None
