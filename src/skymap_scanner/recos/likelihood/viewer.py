@@ -26,6 +26,7 @@ from skymap_scanner.recos.likelihood.response import (
     fill_response,
     reach_pairs,
 )
+from skymap_scanner.recos.likelihood.thinning import faint_weights
 from skymap_scanner.recos.minimise.products import matrix_vector
 
 if TYPE_CHECKING:
@@ -43,10 +44,6 @@ __all__ = ["LineLight", "Sight", "Viewer"]
 
 #: No light from sources farther than this [m].
 REACH: Final = 300.0
-#: Of pairs so far apart that they are faint one in so many stands for all.
-_FEWER: Final = 4
-#: Far away light fades about like exp(-r/30 m)/r [m].
-_FADING: Final = 30.0
 #: Unhit modules farther from the track than this share a sum ...
 _FAR: Final = 60.0
 #: ... that is worked out at places this far apart, or at every source [m].
@@ -192,15 +189,10 @@ class Viewer:
         source, om = reach_pairs(along, om_along, distance, REACH)
         if self.faint >= REACH:
             return DarkPairs(source, om, np.ones(len(source)))
-        apart = np.hypot(along[source] - om_along[om], distance[om])
-        is_faint = (apart > self.faint) & (om >= self.n_dark_rows)
-        is_kept = ~is_faint | ((source + om) % _FEWER == 0)
-        # as much light as all of a place have, were it a function of the distance alone
-        light = np.where(is_faint, np.exp(-apart / _FADING) / apart, 0.0)
-        every = _sums(source, light, len(along))
-        some = _sums(source[is_kept], light[is_kept], len(along))
-        share = np.divide(every, some, out=np.ones_like(every), where=some > 0.0)
-        weight = np.where(is_faint, share[source], 1.0)
+        offset = along[source] - om_along[om]
+        apart = np.sqrt(offset**2 + distance[om] ** 2)
+        weight = faint_weights(source, om, apart, self.faint, self.n_dark_rows)
+        is_kept = weight > 0.0
         return DarkPairs(source[is_kept], om[is_kept], weight[is_kept])
 
     def see(self, line: SegmentedLine, at: FloatArray, sight: Sight) -> LineLight:
@@ -340,6 +332,6 @@ def _from_line(
     place: FloatArray, foot: FloatArray, direction: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return how far along a line modules are from its foot, and how far from the line [m]."""
-    delta = place[:, :3] - foot
-    along = matrix_vector(delta, direction)
-    return along, np.sqrt(np.maximum((delta**2).sum(axis=1) - along**2, 0.0))
+    x, y, z = (place[:, :3] - foot).T
+    along = x * direction[0] + y * direction[1] + z * direction[2]
+    return along, np.sqrt(np.maximum(x * x + y * y + z * z - along**2, 0.0))
