@@ -3,7 +3,8 @@
     python benchmarks/shipped_levels.py [--write] [--pictures docs/pictures]
 
 Records lie in benchmarks/calibration: for each reconstruction and kind of ice an archive ``..._a``
-of events that levels are made of, and ``..._b`` of others that check them. Each is a work folder of
+of events that levels are made of, and ``..._b`` of others that check them; ``..._cascades`` only
+tell how well cascades are found. Each is a work folder of
 ``skymap-scanner calibrate``, which says with `--work-dir` and the settings in its sample.json the
 same, or goes on with more events.
 """
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 ARCHIVES: Final = ROOT / "benchmarks" / "calibration"
+#: Make levels, check them, or only tell how well events are found.
+ROLES: Final = ("a", "b", "cascades")
 SHIPPED: Final = ROOT / "src/skymap_scanner/result/data/calibrated_levels.json"
 
 
@@ -71,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--pictures", type=Path, metavar="DIR", help="draw the coverage of each (default: none)"
     )
     arguments = parser.parse_args(argv)
-    made = {path: read_archive(path) for role in "ab" for path in archives(role)}
+    made = {path: read_archive(path) for role in ROLES for path in archives(role)}
     entries = levels_of([made[path] for path in archives("a")])
     for path, one in made.items():
         report = checked(one, entries if path in archives("b") else [])
@@ -84,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def archives(role: str) -> list[Path]:
-    """Return the archives of records that make levels (``a``) or check them (``b``)."""
+    """Return the archives of records with one of the `ROLES`."""
     return sorted(ARCHIVES.glob(f"*_{role}.tar.xz"))
 
 
