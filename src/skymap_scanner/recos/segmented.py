@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
@@ -214,9 +214,12 @@ class SegmentedReco(RecoInterface):
         from skymap_scanner.recos.likelihood.segment_fit import SegmentFit
 
         xyz = detector.om_xyz[series.hit_oms]
+        reference = np.asarray(np.average(xyz, axis=0, weights=series.dom_charges()))
+        viewer, data = self._measured(detector, clean, series)
+        viewer = replace(viewer, reach=viewer.reach_for(reference, float(data.charge.sum())))
         return PreparedSegments(
-            fits=SegmentFit(*self._measured(detector, clean, series)),
-            reference=np.asarray(np.average(xyz, axis=0, weights=series.dom_charges())),
+            fits=SegmentFit(viewer, data),
+            reference=reference,
             hit_xyz=xyz,
             pulses=pulses,
             detector=detector,

@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LineLight", "Sight", "Viewer"]
 
-#: No light from sources farther than this [m].
+#: Light counts so far at least [m], and as far as one cascade with all light of the event, shining
+#: to all sides, is expected to give a module this much [PE]; noise gives 0.003 PE in a readout.
 REACH: Final = 300.0
+_LEAST_SEEN: Final = 0.03
 #: Unhit modules farther from the track than this share a sum ...
 _FAR: Final = 60.0
 #: ... that is worked out at places this far apart, or at every source [m].
@@ -147,6 +149,8 @@ class Viewer:
         Pairs of sources and dark modules without rows are faint if they are farther apart [m].
     softening : float
         Width within which delays go to zero [ns].
+    reach : float
+        No light from sources farther than this [m].
     """
 
     model: LightModel
@@ -157,6 +161,31 @@ class Viewer:
     n_dark_rows: int = 0
     faint: float = math.inf
     softening: float = SOFTENING
+    reach: float = REACH
+
+    def reach_for(self, centre: FloatArray, charge: float) -> float:
+        """Return how far light counts in an event [m].
+
+        Parameters
+        ----------
+        centre : ndarray, shape (3,)
+            Where its light comes from [m].
+        charge : float
+            Charge of all modules [PE].
+        """
+        distance, light = [], []
+        for modules in (self.timed, self.dark):
+            om = np.arange(len(modules.efficiency))
+            chosen = (np.zeros(len(om), np.int64), om)
+            fluence = np.zeros(len(om))
+            for direction in np.vstack([np.eye(3), -np.eye(3)]):
+                source = _Sources(self.model, centre[np.newaxis], direction)
+                fluence += np.exp(source.log_fluence(source.pairs(modules, chosen), modules))
+            light.append(modules.efficiency * fluence)
+            distance.append(np.linalg.norm(modules.place[:, :3] - centre, axis=1))
+        part = np.concatenate(light)
+        is_seen = charge * part >= _LEAST_SEEN * part.sum()
+        return max(REACH, float(np.concatenate(distance)[is_seen].max(initial=0.0)))
 
     def sight(self, line: SegmentedLine, at: FloatArray) -> Sight:
         """Pair sources and modules for tracks near one.
@@ -174,7 +203,7 @@ class Viewer:
         """
         foot = line.point(at, 0.0)[0]
         timed_along, timed_distance = _from_line(self.timed.place, foot, line.direction)
-        timed = reach_pairs(line.along, timed_along, timed_distance, REACH)
+        timed = reach_pairs(line.along, timed_along, timed_distance, self.reach)
         along, distance = _from_line(self.dark.place, foot, line.direction)
         nodes, spread = _nodes(line.along)
         is_far = distance > _FAR
@@ -186,8 +215,8 @@ class Viewer:
 
     def _thinned(self, along: FloatArray, om_along: FloatArray, distance: FloatArray) -> DarkPairs:
         """Pair places along a track with dark modules; of faint pairs some stand for all."""
-        source, om = reach_pairs(along, om_along, distance, REACH)
-        if self.faint >= REACH:
+        source, om = reach_pairs(along, om_along, distance, self.reach)
+        if self.faint >= self.reach:
             return DarkPairs(source, om, np.ones(len(source)))
         offset = along[source] - om_along[om]
         apart = np.sqrt(offset**2 + distance[om] ** 2)
