@@ -12,6 +12,9 @@ PYTEST_OPTIONS ?= -n auto --dist loadfile
 scan: $(VENV)/.runtime  ## set up, scan EVENT with all cores, write the map and pictures to OUTPUT
 	$(BIN)/skymap-scanner scan "$(EVENT)" --output-dir "$(OUTPUT)"
 
+# As in a scan's workers: with more threads than cores small products of matrices take ten times as long.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.test  ## all tests; what needs ../shared or icecube-skyreader skips with a reason where that is absent
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-pytestmark = [pytest.mark.shared, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.shared, pytest.mark.timeout(1200)]
 
 PROGRESSION = NSideProgression.parse(["64:0", "256:4"])
 CONE_DEG = 2.0
