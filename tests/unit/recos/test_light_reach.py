@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from skymap_scanner.event import PulseSeries, built_in_detector
-from skymap_scanner.light.model import LightModel
+from simulated_cascade import cascade_fields
 from skymap_scanner.pixels import Seed
 from skymap_scanner.recos.likelihood.viewer import REACH
 from skymap_scanner.recos.millipede_wilks import MillipedeWilks
-from skymap_scanner.simulation.event import CascadeSettings, simulate_cascade
+from skymap_scanner.simulation.event import CascadeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,26 +22,13 @@ if TYPE_CHECKING:
 
     MakeEvent = Callable[..., Event]
 
-DETECTOR = built_in_detector()
 ZENITH, AZIMUTH = 1.1, 2.0
 VERTEX = (-350.0, 140.0, -370.0)
 
 
 def _cascade(make_event: MakeEvent, energy: float) -> Event:
     settings = CascadeSettings(energy, ZENITH, AZIMUTH, VERTEX, hadronic_fraction=0.0, seed=4)
-    simulated = simulate_cascade(settings, DETECTOR, LightModel.load())
-    found = simulated.pulses
-    rows = DETECTOR.indices_of(found.om_key[:, 0], found.om_key[:, 1])
-    return make_event(
-        pulses=PulseSeries.from_columns(rows, found.time, found.charge, found.width, found.flags),
-        readout_window=simulated.window,
-        truth=simulated.truth,
-        excluded_windows={
-            "SaturationWindows": {
-                DETECTOR.index_of(*key): spans for key, spans in simulated.saturated.items()
-            }
-        },
-    )
+    return make_event(**cascade_fields(settings))
 
 
 def test_the_brighter_an_event_the_farther_its_light_counts(make_toy_event: MakeEvent) -> None:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from simulated_cascade import cascade_fields
 from skymap_scanner.event import PulseSeries, built_in_detector
 from skymap_scanner.event.coordinates import direction_vector
 from skymap_scanner.exceptions import EventError
-from skymap_scanner.light.model import LightModel
 from skymap_scanner.pixels import Fit, Guess, Seed
 from skymap_scanner.recos import make_reco
 from skymap_scanner.recos.likelihood.segment_fit import SegmentFit
 from skymap_scanner.recos.millipede_original import MillipedeOriginal
-from skymap_scanner.simulation.event import CascadeSettings, simulate_cascade
+from skymap_scanner.simulation.event import CascadeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,20 +41,7 @@ NAMES = ["millipede_original", "millipede_wilks"]
 def cascade() -> dict[str, Any]:
     """What changes in an event: a cascade of 20 TeV in clear ice."""
     settings = CascadeSettings(20_000.0, ZENITH, AZIMUTH, VERTEX, hadronic_fraction=0.0, seed=4)
-    simulated = simulate_cascade(settings, DETECTOR, LightModel.load())
-    found = simulated.pulses
-    rows = DETECTOR.indices_of(found.om_key[:, 0], found.om_key[:, 1])
-    pulses = PulseSeries.from_columns(rows, found.time, found.charge, found.width, found.flags)
-    return {
-        "pulses": pulses,
-        "readout_window": simulated.window,
-        "truth": simulated.truth,
-        "excluded_windows": {
-            "SaturationWindows": {
-                DETECTOR.index_of(*key): spans for key, spans in simulated.saturated.items()
-            }
-        },
-    }
+    return cascade_fields(settings)
 
 
 def _seed(event: Event, **changes: Any) -> Seed:
