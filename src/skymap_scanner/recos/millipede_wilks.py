@@ -74,8 +74,6 @@ class MillipedeWilks(SegmentedReco):
     options_type: ClassVar[type[Any]] = MillipedeWilksOptions
     #: The classic setting of the same name.
     boundary: ClassVar[float] = 650.0
-    #: Makes differences of 0.15 between pixels, and a fit cheaper by a fifth.
-    faint: ClassVar[float] = 200.0
 
     def clean(self, event: Event) -> CleanEvent:
         """Keep strings 1 to 78 and the time of the event; leave out bright and bad modules."""

@@ -123,14 +123,12 @@ class SegmentedReco(RecoInterface):
     """Point-like cascades every few metres along a track of fixed direction.
 
     A reconstruction says which pulses and modules it uses (`clean`), how well the expectation is
-    known (`uncertainty`), how far its sources may be (`boundary`) and how far dark modules all
-    count (`faint`). Its options are `SegmentedOptions` with a ``bright_factor``.
+    known (`uncertainty`) and how far its sources may be (`boundary`). Its options are
+    `SegmentedOptions` with a ``bright_factor``.
     """
 
     #: Sources farther along the track from its point closest to the origin are left out [m].
     boundary: ClassVar[float] = math.inf
-    #: Beyond this distance from sources one in four modules without light stands for all [m].
-    faint: ClassVar[float] = math.inf
 
     def clean(self, event: Event) -> CleanEvent:
         """Return the pulses and modules that count."""
@@ -263,7 +261,6 @@ class SegmentedReco(RecoInterface):
             bins=bins.modules,
             n_row=len(charge),
             n_dark_rows=len(rowed),
-            faint=self.faint,
         )
         return viewer, Data(charge, rate * duration + _LEAST_NOISE, rate * loose, uncertainty)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from skymap_scanner.light.trained_volume import ExtrapolationWarning
 from skymap_scanner.recos.likelihood.response import Modules, fill_response, reach_pairs
 from skymap_scanner.recos.likelihood.segments import SegmentedLine, place_segments
 from skymap_scanner.recos.likelihood.time_bins import DEAD, NO_ROW, Bins, bin_pulses
-from skymap_scanner.recos.likelihood.viewer import REACH, Viewer
+from skymap_scanner.recos.likelihood.viewer import MOVED, REACH, FarLight, Viewer
 from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:
@@ -132,21 +133,38 @@ def test_pairs_of_some_sources_are_those_of_all_renumbered(handmade: Scene) -> N
     chosen = np.array([1, 4, 5, 11])
     sight = handmade.viewer.sight(handmade.line, AT)
     few, again = sight.only(chosen), handmade.viewer.sight(handmade.line.only(chosen), AT)
-    for mine, theirs in zip(few.timed, again.timed, strict=True):
+    for mine, theirs in zip((*few.timed, *few.near), (*again.timed, *again.near), strict=True):
         assert np.array_equal(mine, theirs)
-    needed = np.isin(sight.nodes, few.nodes)
-    np.testing.assert_array_equal(few.spread, sight.spread[np.ix_(chosen, needed)])
-    assert not sight.spread[np.ix_(chosen, ~needed)].any()
+    np.testing.assert_array_equal(few.far, sight.far[chosen])
 
 
 def test_interpolation_along_the_track_is_exact_for_cubic_polynomials(trained: Scene) -> None:
-    sight = trained.viewer.sight(trained.line, AT)
+    far = trained.viewer.sight(trained.line, AT).far_light
     along = trained.line.along
-    assert 4 <= len(sight.nodes) < len(along)
-    for power in range(4):
-        expected = (along / 300.0) ** power
-        found = sight.spread @ (sight.nodes / 300.0) ** power
-        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    nodes = [ring for ring, _ in far.rings]
+    assert all(4 <= len(after) < len(ring) for ring, after in pairwise(nodes))  # the farther
+    for power, ring in product(range(4), nodes):
+        one = FarLight(AT, ((ring, np.tile((ring / 300.0) ** power, (3, 1)).T),))
+        expected = np.tile((along / 300.0) ** power, (3, 1)).T
+        np.testing.assert_allclose(one.along(along), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_what_is_known_of_far_light_is_taken_where_it_holds(trained: Scene) -> None:
+    viewer, line = trained.viewer, trained.line
+    known = viewer.sight(line, AT).far_light
+    finer = line.refined(np.array([7, 8]), 4)
+    beside = AT + np.array([0.7 * MOVED, 0.7 * MOVED, 400.0])
+    assert viewer.sight(finer, beside, known=known).far_light is known
+    away = AT + np.array([0.0, 1.01 * MOVED, 0.0])
+    assert viewer.sight(line, away, known=known).far_light is not known
+    part = viewer.sight(line.only(np.arange(3, 9)), AT).far_light
+    assert viewer.sight(line, AT, known=part).far_light is not part
+
+
+def test_a_single_source_has_far_light(trained: Scene) -> None:
+    alone = trained.line.only(np.array([9]))
+    every, one = (trained.viewer.sight(line, AT).far for line in (trained.line, alone))
+    np.testing.assert_allclose(one[0], every[9], rtol=0.03, atol=1e-3 * one[0, 0])
 
 
 def test_light_of_some_sources_is_that_of_all_renumbered(trained: Scene) -> None:
@@ -290,7 +308,7 @@ def test_light_in_dark_modules_is_summed_to_a_percent(trained: Scene, zenith: fl
         boundary=650.0,
     )
     scene = trained._replace(line=line, viewer=replace(trained.viewer, dark=modules))
-    assert len(scene.viewer.sight(line, AT).nodes) > 0  # far modules are interpolated
+    assert scene.viewer.sight(line, AT).far.any()  # far modules are interpolated
     found = _column_of_dark(scene)
     expected = _obvious_charge(scene, dark).sum(axis=1)
     ratio = (found / expected)[expected > 0.05 * expected.max()]
@@ -298,6 +316,24 @@ def test_light_in_dark_modules_is_summed_to_a_percent(trained: Scene, zenith: fl
     assert np.abs(ratio - 1.0).max() < 0.08  # where the dust begins it is 0.06
     assert abs(found.sum() / expected.sum() - 1.0) < 0.002
     assert np.all(found >= 0.0)
+
+
+@pytest.mark.parametrize("zenith", [0.02, 1.2, 2.4])
+def test_far_light_of_tracks_beside_is_known_to_a_percent(trained: Scene, zenith: float) -> None:
+    dark = np.setdiff1d(np.flatnonzero(~DETECTOR.is_deepcore), trained.bins.om_index)
+    modules = Modules.of(trained.model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark])
+    line = replace(trained.line, direction=direction_vector(zenith, 0.4))
+    viewer = replace(trained.viewer, dark=modules)
+    sight = viewer.sight(line, AT)
+    beside = AT + 0.7 * MOVED * np.array([1.0, -1.0, 0.0])
+    found = viewer.see(line, beside, sight).column
+    expected = viewer.see(line, beside, viewer.sight(line, beside, moves=False)).column
+    before = viewer.see(line, AT, sight).column
+    is_bright = expected > 0.05 * expected.max()
+    ratios = (one[is_bright] / expected[is_bright] - 1.0 for one in (found, before))
+    off, change = (np.sqrt(np.mean(one**2)) for one in ratios)
+    assert off < 0.02
+    assert off < 0.4 * change
 
 
 def test_few_sources_are_summed_exactly(handmade: Scene) -> None:
@@ -344,25 +380,3 @@ def test_a_track_far_away_sees_nothing(handmade: Scene) -> None:
     response, column = _filled(handmade, np.array([5000.0, 5000.0, 0.0]))
     assert not response.any()
     assert not column.any()
-
-
-def test_some_of_the_faint_pairs_stand_for_all(trained: Scene) -> None:
-    dark = np.setdiff1d(np.flatnonzero(~DETECTOR.is_deepcore), trained.bins.om_index)
-    modules = Modules.of(trained.model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark])
-    scenes = [
-        trained._replace(viewer=replace(trained.viewer, dark=modules, faint=faint))
-        for faint in (np.inf, 200.0)
-    ]
-    every, some = (_column_of_dark(scene) for scene in scenes)
-    assert not np.array_equal(every, some)
-    assert some.sum() == pytest.approx(every.sum(), rel=0.002)
-    np.testing.assert_allclose(some, every, rtol=0.05)
-    n_pairs = [len(scene.viewer.sight(scene.line, AT).far.om) for scene in scenes]
-    assert n_pairs[1] < 0.6 * n_pairs[0]
-
-
-def test_faint_pairs_with_rows_stand_for_themselves(handmade: Scene) -> None:
-    scene = _scene(handmade.model, has_dark_rows=True)
-    thinned = scene._replace(viewer=replace(scene.viewer, faint=100.0))
-    for one, other in zip(_filled(scene), _filled(thinned), strict=True):
-        np.testing.assert_array_equal(one, other)

@@ -40,8 +40,6 @@ _LONGEST: Final = 15.0
 #: Damping to begin with, least after a failed step, and how often a step is tried.
 _DAMPING: Final = 3e-2
 _TRIES: Final = 6
-#: After the track has moved this far the pairs are chosen anew [m].
-_MOVED: Final = 10.0
 #: Energies below this fraction of the largest count as none in derivatives.
 _ACTIVE: Final = 1e-6
 #: Warm starts are at least this fraction of the largest energy.
@@ -245,7 +243,8 @@ class SegmentFit:
         start = np.zeros(len(line.along))
         start[np.searchsorted(line.along, along)] = energy
         at = walk.point.at
-        point = self._solve(line, at, self._viewer.sight(line, at), start, effort)
+        sight = self._viewer.sight(line, at, known=walk.point.sight.far_light)
+        point = self._solve(line, at, sight, start, effort)
         again = self._walk(line, point, effort)
         again.n_evaluations += walk.n_evaluations + 1
         again.n_iterations += walk.n_iterations
@@ -258,7 +257,7 @@ class SegmentFit:
         for start in starts:
             # tracks that differ in time only are seen alike
             same = next((one for one in points if np.array_equal(one.at[:2], start[:2])), None)
-            sight = same.sight if same else self._viewer.sight(coarse, start)
+            sight = same.sight if same else self._viewer.sight(coarse, start, moves=coarse is line)
             seen = same.seen if same else None
             points.append(self._solve(coarse, start, sight, None, effort, seen=seen))
         best = points[int(np.argmin([point.nll for point in points]))]
@@ -269,7 +268,7 @@ class SegmentFit:
     def _walk(self, line: SegmentedLine, point: _Point, effort: Effort) -> _Walk:
         """Take damped Gauss-Newton steps until they gain too little."""
         walk = _Walk(point)
-        sight, anchor, damping = point.sight, point.at, _DAMPING
+        sight, damping = point.sight, _DAMPING
         while walk.n_iterations < effort.max_iterations:
             gradient, curvature = self._derivatives(line, walk.point)
             for _ in range(_TRIES):
@@ -291,8 +290,8 @@ class SegmentFit:
             if gain < effort.tolerance:
                 walk.stopped = "converged"
                 return walk
-            if np.linalg.norm(trial.at[:2] - anchor[:2]) > _MOVED:
-                sight, anchor = self._viewer.sight(line, trial.at), trial.at
+            if not sight.far_light.knows(line.along, trial.at):
+                sight = self._viewer.sight(line, trial.at)
         return walk
 
     def _solve(

@@ -3,15 +3,15 @@
 The light model's networks are the expensive part. They are evaluated once for each position of the
 track (`Viewer.see`); a shift in time only moves the bins (`Viewer.fill`). Modules without pulses
 are most of the pairs and need no times; those far from the track share a sum that varies slowly
-along it, which is worked out at a few places and interpolated. Most pairs are so far apart that
-hardly any light gets from one to the other; some of them may stand for all.
+along it, the slower the farther they are, which is worked out at a few places and interpolated.
+It varies slowly across the track, too: while a track moves little (`MOVED`), linearly.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from skymap_scanner.recos.likelihood.response import (
     fill_response,
     reach_pairs,
 )
-from skymap_scanner.recos.likelihood.thinning import faint_weights
 from skymap_scanner.recos.minimise.products import matrix_vector
 
 if TYPE_CHECKING:
@@ -40,69 +39,83 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-__all__ = ["LineLight", "Sight", "Viewer"]
+__all__ = ["MOVED", "FarLight", "LineLight", "Sight", "Viewer"]
 
 #: Light counts so far at least [m], and as far as one cascade with all light of the event, shining
 #: to all sides, is expected to give a module this much [PE]; noise gives 0.003 PE in a readout.
 REACH: Final = 300.0
 _LEAST_SEEN: Final = 0.03
-#: Unhit modules farther from the track than this share a sum ...
-_FAR: Final = 60.0
-#: ... that is worked out at places this far apart, or at every source [m].
-_NODES: Final = 25.0
+#: Unhit modules this far from the track share a sum with all as far, up to the next distance [m].
+#: They see about exp(-s^2 / 2 d^2) of the light of a source s along the track, d^2 = rho x 30 m.
+_RINGS: Final = (60.0, 110.0, 180.0, 300.0)
+#: The sum is worked out at places 0.6 d apart, or at every source: an error of 1 % [m].
+_NODES: Final = tuple(0.6 * (rho * 30.0) ** 0.5 for rho in _RINGS)
+#: A track that moved farther needs another `Sight`: far light of a source is off by 0.8 % rms [m].
+MOVED: Final = 5.0
+#: Step of the derivatives of far light [m].
+_STEP: Final = 1.0
+#: All places of a single source are one: their distance counts as this [m].
+_LEAST_STEP: Final = 1e-6
 
 
-class DarkPairs(NamedTuple):
-    """Sources, or places, and dark modules.
+@dataclass(frozen=True, slots=True, eq=False)
+class FarLight:
+    """What far dark modules see of sources along a track and its neighbours.
 
     Attributes
     ----------
-    source, om : ndarray of int, shape (n_pair,)
-        Their numbers.
-    weight : ndarray, shape (n_pair,)
-        How much more light than its own each stands for.
+    at : ndarray, shape (3,)
+        The track.
+    rings : tuple of (nodes, seen)
+        Places along the track, evenly spaced, shape (n_node,) [m]; what modules of one ring see of
+        sources there [PE/GeV], and how that changes with the first two parameters of the track
+        [PE/GeV/m], shape (n_node, 3).
     """
 
-    source: IntArray
-    om: IntArray
-    weight: FloatArray
+    at: FloatArray
+    rings: tuple[tuple[FloatArray, FloatArray], ...]
 
-    def only(self, chosen: IntArray, n_source: int) -> DarkPairs:
-        """Return the pairs of some of the sources, renumbered; `chosen` ascends."""
-        pairs, is_kept = _renumbered((self.source, self.om), chosen, n_source)
-        return DarkPairs(*pairs, self.weight[is_kept])
+    def knows(self, along: FloatArray, at: FloatArray) -> bool:
+        """Tell whether all sources of a track are between the places, and the track is near."""
+        moved = np.hypot(at[0] - self.at[0], at[1] - self.at[1])
+        first, last = self.rings[0][0][[0, -1]]
+        return bool(moved <= MOVED and first <= along[0] and along[-1] <= last)
+
+    def along(self, along: FloatArray) -> FloatArray:
+        """Return what all see of sources somewhere between the places, shape (n_source, 3)."""
+        return np.asarray(sum(_interpolated(*ring, along) for ring in self.rings))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """Which sources and modules are paired while a track of one direction is fitted.
+    """Which sources and modules are paired while a track of one direction moves little.
 
     Attributes
     ----------
-    timed : tuple of ndarray
-        Sources and timed modules.
-    near, far : DarkPairs
-        Sources and near dark modules, places and far ones.
-    nodes : ndarray, shape (n_node,)
-        Those places along the track [m].
-    spread : ndarray, shape (n_source, n_node)
-        Matrix that interpolates from there to the sources.
+    timed, near : tuple of ndarray
+        Sources and timed modules, sources and near dark ones.
+    far_light : FarLight
+        What far dark ones see.
+    far : ndarray, shape (n_source, 3)
+        The same of the sources.
     """
 
     timed: tuple[IntArray, IntArray]
-    near: DarkPairs
-    far: DarkPairs
-    nodes: FloatArray
-    spread: FloatArray
+    near: tuple[IntArray, IntArray]
+    far_light: FarLight
+    far: FloatArray
 
     def only(self, chosen: IntArray) -> Sight:
         """Return the pairs of some of the sources, renumbered; `chosen` ascends."""
-        n_source, n_node = self.spread.shape
+        n_source = len(self.far)
         timed, _ = _renumbered(self.timed, chosen, n_source)
-        needed = np.flatnonzero(self.spread[chosen].any(axis=0))
-        near, far = self.near.only(chosen, n_source), self.far.only(needed, n_node)
-        spread = self.spread[np.ix_(chosen, needed)]
-        return Sight(timed, near, far, self.nodes[needed], spread)
+        near, _ = _renumbered(self.near, chosen, n_source)
+        return Sight(timed, near, self.far_light, self.far[chosen])
+
+    def far_column(self, at: FloatArray) -> FloatArray:
+        """Return what far dark modules see of each source of a track near by [PE/GeV]."""
+        u, v = at[:2] - self.far_light.at[:2]
+        return np.maximum(matrix_vector(self.far, np.array([1.0, u, v])), 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,8 +158,6 @@ class Viewer:
     n_dark_rows : int
         So many dark modules, the first, have rows of their own, the last ones of the matrix; the
         others only add to the column sums.
-    faint : float
-        Pairs of sources and dark modules without rows are faint if they are farther apart [m].
     softening : float
         Width within which delays go to zero [ns].
     reach : float
@@ -159,7 +170,6 @@ class Viewer:
     bins: TimedModules
     n_row: int
     n_dark_rows: int = 0
-    faint: float = math.inf
     softening: float = SOFTENING
     reach: float = REACH
 
@@ -187,7 +197,14 @@ class Viewer:
         is_seen = charge * part >= _LEAST_SEEN * part.sum()
         return max(REACH, float(np.concatenate(distance)[is_seen].max(initial=0.0)))
 
-    def sight(self, line: SegmentedLine, at: FloatArray) -> Sight:
+    def sight(
+        self,
+        line: SegmentedLine,
+        at: FloatArray,
+        *,
+        moves: bool = True,
+        known: FarLight | None = None,
+    ) -> Sight:
         """Pair sources and modules for tracks near one.
 
         Parameters
@@ -196,33 +213,62 @@ class Viewer:
             The sources.
         at : ndarray, shape (3,)
             The track.
+        moves : bool
+            Whether others than this are to be seen.
+        known : FarLight, optional
+            Of the same direction; taken if it knows this track.
 
         Returns
         -------
         Sight
         """
         foot = line.point(at, 0.0)[0]
-        timed_along, timed_distance = _from_line(self.timed.place, foot, line.direction)
-        timed = reach_pairs(line.along, timed_along, timed_distance, self.reach)
+        along, distance = _from_line(self.timed.place, foot, line.direction)
+        timed = reach_pairs(line.along, along, distance, self.reach)
         along, distance = _from_line(self.dark.place, foot, line.direction)
-        nodes, spread = _nodes(line.along)
-        is_far = distance > _FAR
-        is_far[: self.n_dark_rows] = False
+        has_row = np.arange(len(distance)) < self.n_dark_rows
         # a distance beyond reach leaves a module out
-        near = self._thinned(line.along, along, np.where(is_far, np.inf, distance))
-        far = self._thinned(nodes, along, np.where(is_far, distance, np.inf))
-        return Sight(timed, near, far, nodes, spread)
+        near_distance = np.where(has_row | (distance <= _RINGS[0]), distance, np.inf)
+        near = reach_pairs(line.along, along, near_distance, self.reach)
+        if known is None or not known.knows(line.along, at):
+            far_distance = np.where(has_row, np.inf, distance)
+            known = self._far_light(line, at, (along, far_distance), moves)
+        return Sight(timed, near, known, known.along(line.along))
 
-    def _thinned(self, along: FloatArray, om_along: FloatArray, distance: FloatArray) -> DarkPairs:
-        """Pair places along a track with dark modules; of faint pairs some stand for all."""
-        source, om = reach_pairs(along, om_along, distance, self.reach)
-        if self.faint >= self.reach:
-            return DarkPairs(source, om, np.ones(len(source)))
-        offset = along[source] - om_along[om]
-        apart = np.sqrt(offset**2 + distance[om] ** 2)
-        weight = faint_weights(source, om, apart, self.faint, self.n_dark_rows)
-        is_kept = weight > 0.0
-        return DarkPairs(source[is_kept], om[is_kept], weight[is_kept])
+    def _far_light(
+        self,
+        line: SegmentedLine,
+        at: FloatArray,
+        where: tuple[FloatArray, FloatArray],
+        moves: bool,
+    ) -> FarLight:
+        """Return what dark modules see that are `where` along a track and away from it."""
+        om_along, distance = where
+        rings = []
+        for (inner, outer), apart in zip(pairwise((*_RINGS, np.inf)), _NODES, strict=True):
+            is_here = (inner < distance) & (distance <= outer)
+            nodes = _nodes(line.along, apart)
+            pairs = reach_pairs(nodes, om_along, np.where(is_here, distance, np.inf), self.reach)
+            seen = np.zeros((len(nodes), 3))
+            seen[:, 0] = self._seen_of_places(line, at, nodes, pairs)
+            for k in range(2 * moves):
+                beside = at + _STEP * np.eye(3)[k]
+                there = self._seen_of_places(line, beside, nodes, pairs)
+                seen[:, 1 + k] = (there - seen[:, 0]) / _STEP
+            rings.append((nodes, seen))
+        return FarLight(at, tuple(rings))
+
+    def _seen_of_places(
+        self,
+        line: SegmentedLine,
+        at: FloatArray,
+        along: FloatArray,
+        pairs: tuple[IntArray, IntArray],
+    ) -> FloatArray:
+        """Return what dark modules see of sources at places along a track [PE/GeV]."""
+        places = line.point(at, 0.0)[0] + along[:, np.newaxis] * line.direction
+        sources = _Sources(self.model, places, line.direction)
+        return _sums(pairs[0], self._dark_charge(sources, pairs), len(along))
 
     def see(self, line: SegmentedLine, at: FloatArray, sight: Sight) -> LineLight:
         """Evaluate the networks for one position of the track (its time does not matter).
@@ -246,17 +292,12 @@ class Viewer:
 
         response = np.zeros((len(line.along), self.n_row))
         charge = self._dark_charge(ends, sight.near)
-        source, dark, _ = sight.near
+        source, dark = sight.near
         has_row = dark < self.n_dark_rows
         first = self.n_row - self.n_dark_rows
         response[source[has_row], first + dark[has_row]] = charge[has_row]
         column = _sums(source[~has_row], charge[~has_row], len(line.along))
-        foot = line.point(at, 0.0)[0]
-        places = foot + sight.nodes[:, np.newaxis] * line.direction
-        at_nodes = _Sources(self.model, places, line.direction)
-        charge = self._dark_charge(at_nodes, sight.far)
-        total = _sums(sight.far.source, charge, len(sight.nodes))
-        column += np.maximum(matrix_vector(sight.spread, total), 0.0)
+        column += sight.far_column(at)
         return LineLight(light, pairs, response, column)
 
     def fill(
@@ -276,11 +317,11 @@ class Viewer:
         )
         return response, column
 
-    def _dark_charge(self, sources: _Sources, chosen: DarkPairs) -> FloatArray:
-        """Return the expected charge of pairs with dark modules, and of what they stand for."""
-        pairs = sources.pairs(self.dark, (chosen.source, chosen.om))
+    def _dark_charge(self, sources: _Sources, chosen: tuple[IntArray, IntArray]) -> FloatArray:
+        """Return the expected charge of pairs with dark modules."""
+        pairs = sources.pairs(self.dark, chosen)
         fluence = np.exp(sources.log_fluence(pairs, self.dark))
-        return np.asarray(CHARGE * chosen.weight * self.dark.efficiency[chosen.om] * fluence)
+        return np.asarray(CHARGE * self.dark.efficiency[chosen[1]] * fluence)
 
 
 class _Sources:
@@ -315,30 +356,26 @@ class _Sources:
         return result
 
 
-def _nodes(along: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return places along a track, and the matrix that interpolates from there to its sources.
+def _nodes(along: FloatArray, apart: float) -> FloatArray:
+    """Return evenly spaced places from the first to the last of some sources, four at least."""
+    n_node = max(4, int(np.ceil((along[-1] - along[0]) / apart)) + 1)
+    return np.linspace(along[0], along[-1], n_node)
 
-    Each source takes the cubic polynomial through the four places next to it: some of the sources
-    need some of the places only.
-    """
-    n_node = int(np.ceil((along[-1] - along[0]) / _NODES)) + 1
-    if not 4 <= n_node < len(along):
-        return along, np.eye(len(along))
-    nodes = np.linspace(along[0], along[-1], n_node)
-    place = (along - nodes[0]) / (nodes[1] - nodes[0])
-    first = np.clip(np.floor(place).astype(np.int64) - 1, 0, n_node - 4)
+
+def _interpolated(nodes: FloatArray, seen: FloatArray, along: FloatArray) -> FloatArray:
+    """Interpolate between places by the cubic polynomial through the four next to each source."""
+    place = (along - nodes[0]) / max(nodes[1] - nodes[0], _LEAST_STEP)
+    first = np.clip(np.floor(place).astype(np.int64) - 1, 0, len(nodes) - 4)
     t = place - first
-    weights = np.array(
-        [
-            (t - 1.0) * (t - 2.0) * (t - 3.0) / -6.0,
-            t * (t - 2.0) * (t - 3.0) / 2.0,
-            t * (t - 1.0) * (t - 3.0) / -2.0,
-            t * (t - 1.0) * (t - 2.0) / 6.0,
-        ]
+    weights = (
+        (t - 1.0) * (t - 2.0) * (t - 3.0) / -6.0,
+        t * (t - 2.0) * (t - 3.0) / 2.0,
+        t * (t - 1.0) * (t - 3.0) / -2.0,
+        t * (t - 1.0) * (t - 2.0) / 6.0,
     )
-    spread = np.zeros((len(along), n_node))
-    spread[np.arange(len(along)), first + np.arange(4)[:, np.newaxis]] = weights
-    return nodes, spread
+    return np.asarray(
+        sum(weight[:, np.newaxis] * seen[first + k] for k, weight in enumerate(weights))
+    )
 
 
 def _sums(number: IntArray, charge: FloatArray, n: int) -> FloatArray:
