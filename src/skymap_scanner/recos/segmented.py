@@ -85,7 +85,7 @@ class PreparedSegments:
     reference : ndarray, shape (3,)
         Charge-weighted centre of the modules with light [m].
     hit_xyz : ndarray, shape (n_hit, 3)
-        Their positions [m].
+        Positions of the modules whose light is connected; sources are along these [m].
     pulses : PulseSeries
         All pulses of the event, for first guesses of the time.
     detector : Detector
@@ -143,9 +143,9 @@ class SegmentedReco(RecoInterface):
         from skymap_scanner.recos.likelihood.segment_fit import Effort
 
         if nside <= 16:
-            return 30.0, Effort(tolerance=0.5, energy_tolerance=0.01, max_iterations=6)
+            return 30.0, Effort(tolerance=0.5, energy_tolerance=0.01, max_iterations=6, n_parts=2)
         if nside <= 128:
-            return 15.0, Effort(tolerance=0.2, energy_tolerance=0.003, max_iterations=8)
+            return 15.0, Effort(tolerance=0.5, energy_tolerance=0.01, max_iterations=8, n_parts=4)
         return 10.0, Effort(tolerance=0.1, energy_tolerance=0.003, max_iterations=10, n_parts=4)
 
     def usable(self, event: Event, series: PulseSeries) -> BoolArray:
@@ -208,17 +208,21 @@ class SegmentedReco(RecoInterface):
         self, detector: Detector, pulses: PulseSeries, clean: CleanEvent, series: PulseSeries
     ) -> PreparedSegments:
         """Return what fits need of all pulses and of those that count, `series`."""
+        from skymap_scanner.event.cleaning import seeded_rt
         from skymap_scanner.event.volume import instrumented_volume
         from skymap_scanner.recos.likelihood.segment_fit import SegmentFit
 
-        xyz = detector.om_xyz[series.hit_oms]
-        reference = np.asarray(np.average(xyz, axis=0, weights=series.dom_charges()))
+        seen = detector.om_xyz[series.hit_oms]
+        reference = np.asarray(np.average(seen, axis=0, weights=series.dom_charges()))
+        # stray pulses far away are noise: a source for them is worth more than any direction
+        connected = clean.series.select(seeded_rt(clean.series, detector))
+        hit_oms = connected.hit_oms if len(connected) else series.hit_oms
         viewer, data = self._measured(detector, clean, series)
         viewer = replace(viewer, reach=viewer.reach_for(reference, float(data.charge.sum())))
         return PreparedSegments(
             fits=SegmentFit(viewer, data),
             reference=reference,
-            hit_xyz=xyz,
+            hit_xyz=detector.om_xyz[hit_oms],
             pulses=pulses,
             detector=detector,
             volume=instrumented_volume(detector),

@@ -140,7 +140,27 @@ def test_the_fallback_saves_a_hopeless_first_guess(
     good = Guess(VERTEX, float(cascade["truth"]["vertex_time"]))
     lost = {"vertex": (900.0, 900.0, 900.0), "vertex_time": good.vertex_time + 9000.0}
     with_fallback = _fit(MillipedeOriginal(), event, **lost, fallback=good)
-    assert with_fallback.nll <= _fit(MillipedeOriginal(), event, **lost).nll + 3.0
+    assert with_fallback.nll <= _fit(MillipedeOriginal(), event).nll + 3.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stray_pulse_far_away_counts_but_has_no_sources_beside_it(
+    name: str, cascade: dict[str, Any], make_toy_event: MakeEvent
+) -> None:
+    seen = cascade["pulses"]
+    away = np.linalg.norm(DETECTOR.om_xyz - DETECTOR.om_xyz[seen.om_index].mean(axis=0), axis=1)
+    far = int(np.argmax(np.where(DETECTOR.is_deepcore, 0.0, away)))
+    with_stray = PulseSeries.from_columns(
+        np.append(seen.om_index, far),
+        np.append(seen.time, np.median(seen.time)),
+        np.append(seen.charge, 1.0),
+        flags=np.append(seen.flags, 0),
+    )
+    event = make_toy_event(**cascade | {"pulses": with_stray})
+    reco: Any = make_reco(name)
+    beside = np.linalg.norm(reco.prepare(event).hit_xyz - DETECTOR.om_xyz[far], axis=1)
+    assert beside.min() > 300.0
+    assert far in reco.clean(event).series.om_index
 
 
 @pytest.mark.parametrize(
