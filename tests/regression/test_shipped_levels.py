@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 MODULE: Final[dict[str, Any]] = runpy.run_path(
     str(Path(__file__).parents[2] / "benchmarks" / "shipped_levels.py")
 )
-LEVELS, CHECKS = MODULE["archives"]("a"), MODULE["archives"]("b")
-SAME_ICE: Final = [path for path in (*LEVELS, *CHECKS) if "_same-ice_" in path.name]
-TRACKS: Final = [path for path in SAME_ICE if "cascade" not in path.name]
-SEGMENTED: Final = [path for path in SAME_ICE if path.name.startswith("millipede")]
+LEVELS, CHECKS, CASCADES = (MODULE["archives"](role) for role in MODULE["ROLES"])
+TRACKS: Final = [path for path in (*LEVELS, *CHECKS) if "_same-ice_" in path.name]
+SEGMENTED: Final = [path for path in TRACKS if path.name.startswith("millipede")]
 #: Events that a check has at least, and how far coverage may be off.
 N_EVENTS: Final = {"splinempe": 200, "millipede_original": 100, "millipede_wilks": 100}
 OFF: Final = {0.5: 0.08, 0.9: 0.05}
@@ -40,6 +39,12 @@ def by_name(path: Path) -> str:
 
 def values(records: Sequence[EventRecord], name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.array([getattr(record, name) for record in records if record.is_ok], dtype=np.float64)
+
+
+def energy_ratios(records: Sequence[EventRecord]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Energy inside the volume over that whose light was made there, where there was any."""
+    true, found = values(records, "light_energy_inside"), values(records, "energy_in")
+    return found[true > 0.0] / true[true > 0.0]
 
 
 def test_the_package_has_what_the_records_say() -> None:
@@ -69,6 +74,15 @@ def test_directions_of_tracks_are_right(path: Path) -> None:
 @pytest.mark.parametrize("path", SEGMENTED, ids=by_name)
 def test_energies_in_the_detector_are_right(path: Path) -> None:
     made = read(path)
-    true = values(made.records, "light_energy_inside")
-    found = values(made.records, "energy_in")
-    assert np.median(found[true > 0.0] / true[true > 0.0]) == pytest.approx(1.0, abs=0.15)
+    assert np.median(energy_ratios(made.records)) == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("path", CASCADES, ids=by_name)
+def test_cascades_are_found_with_their_energy_and_vertex(path: Path) -> None:
+    made = read(path)
+    assert (made.sample.kind, made.sample.classes) == ("same-ice", ("cascade",))
+    assert made.sample.energy_range == (5e4, 5e5)
+    assert len(made.records) >= 50
+    assert np.median(values(made.records, "separation_deg")) <= 15.0
+    assert np.median(energy_ratios(made.records)) == pytest.approx(1.0, abs=0.1)
+    assert np.median(values(made.records, "vertex_off")) <= 5.0
