@@ -35,7 +35,7 @@ class Scene(NamedTuple):
     energy: FloatArray
 
 
-def _scene(uncertainty: Uncertainty) -> Scene:
+def _scene(uncertainty: Uncertainty, *, brighter: float = 1.0, has_dark_rows: bool = True) -> Scene:
     model = LightModel.load()
     direction, centre = direction_vector(1.3, 0.6), np.array([40.0, -30.0, -280.0])
     distance = np.linalg.norm(DETECTOR.om_xyz - centre, axis=1)
@@ -45,7 +45,7 @@ def _scene(uncertainty: Uncertainty) -> Scene:
     line = place_segments(DETECTOR.om_xyz[hit], centre, direction, spacing=20.0, boundary=650.0)
     energy = np.zeros(len(line.along))
     middle = len(energy) // 2
-    energy[[middle - 4, middle - 1, middle + 3]] = [300.0, 2000.0, 500.0]
+    energy[[middle - 4, middle - 1, middle + 3]] = brighter * np.array([300.0, 2000.0, 500.0])
 
     first = TRUTH[2] / LIGHT_SPEED + distance[hit] * N_REF / LIGHT_SPEED
     series = PulseSeries.from_columns(
@@ -55,14 +55,15 @@ def _scene(uncertainty: Uncertainty) -> Scene:
     )
     window = (first.min() - 2000.0, first.max() + 5000.0)
     bins = bin_pulses(series, window=window, dead={}, with_empty_rows=True)
-    n_row = len(bins.charge) + len(dark)
+    n_dark_rows = len(dark) if has_dark_rows else 0
+    n_row = len(bins.charge) + n_dark_rows
     viewer = Viewer(
         model=model,
         timed=Modules.of(model, DETECTOR.om_xyz[hit], DETECTOR.rel_efficiency[hit]),
         dark=Modules.of(model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark]),
         bins=bins.modules,
         n_row=n_row,
-        n_dark_rows=len(dark),
+        n_dark_rows=n_dark_rows,
     )
     # What is expected is what is measured.
     seen = viewer.see(line, TRUTH, viewer.sight(line, TRUTH))
@@ -217,6 +218,15 @@ def test_energy_comes_back_where_a_first_look_left_no_sources(
     at_truth = _solved(poisson, TRUTH)
     assert outcome.nll == pytest.approx(at_truth, abs=0.3)
     assert outcome.energy.sum() == pytest.approx(poisson.energy.sum(), rel=0.03)
+
+
+@pytest.mark.parametrize("n_steps", range(1, 7))
+def test_a_long_way_ends_with_the_likelihood_of_its_end(n_steps: int) -> None:
+    """Far light is linear near a track; steps are longer than that."""
+    scene = _scene(POISSON, brighter=100.0, has_dark_rows=False)
+    start = TRUTH + np.array([25.0, -30.0, 10.0])
+    outcome = scene.fits.fit(scene.line, [start], replace(PRECISE, max_iterations=n_steps))
+    assert outcome.nll == pytest.approx(_solved(scene, outcome.at), abs=1.0)
 
 
 def test_why_a_fit_ended_is_said(poisson: Scene) -> None:

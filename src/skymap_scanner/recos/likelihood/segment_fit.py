@@ -276,7 +276,10 @@ class SegmentFit:
                 if -matrix_vector(gradient, step) < effort.tolerance:
                     walk.stopped = "converged"
                     return walk
-                trial = self._solve(line, walk.point.at + step, sight, walk.point.energy, effort)
+                at = walk.point.at + step
+                if not sight.far_light.knows(line.along, at):
+                    sight = self._viewer.sight(line, at)
+                trial = self._solve(line, at, sight, walk.point.energy, effort)
                 walk.n_evaluations += 1
                 if trial.nll < walk.point.nll:
                     break
@@ -290,8 +293,6 @@ class SegmentFit:
             if gain < effort.tolerance:
                 walk.stopped = "converged"
                 return walk
-            if not sight.far_light.knows(line.along, trial.at):
-                sight = self._viewer.sight(line, trial.at)
         return walk
 
     def _solve(
