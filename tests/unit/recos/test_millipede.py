@@ -139,8 +139,8 @@ def test_the_fallback_saves_a_hopeless_first_guess(
     event = make_toy_event(**cascade)
     good = Guess(VERTEX, float(cascade["truth"]["vertex_time"]))
     lost = {"vertex": (900.0, 900.0, 900.0), "vertex_time": good.vertex_time + 9000.0}
-    with_fallback = _fit(MillipedeOriginal(), event, **lost, fallback=good)
-    assert with_fallback.nll <= _fit(MillipedeOriginal(), event).nll + 3.0
+    with_fallback = _fit(MillipedeOriginal(), event, nside=512, **lost, fallback=good)
+    assert with_fallback.nll <= _fit(MillipedeOriginal(), event, nside=512).nll + 3.0
 
 
 @pytest.mark.parametrize("name", NAMES)
