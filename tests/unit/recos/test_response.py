@@ -144,9 +144,9 @@ def test_interpolation_along_the_track_is_exact_for_cubic_polynomials(trained: S
     nodes = [ring for ring, _ in far.rings]
     assert all(4 <= len(after) < len(ring) for ring, after in pairwise(nodes))  # the farther
     for power, ring in product(range(4), nodes):
-        one = FarLight(AT, ((ring, np.tile((ring / 300.0) ** power, (3, 1)).T),))
+        one = FarLight(AT, far.is_far, ((ring, np.tile((ring / 300.0) ** power, (3, 1)).T),))
         expected = np.tile((along / 300.0) ** power, (3, 1)).T
-        np.testing.assert_allclose(one.along(along), expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(one.of_sources(along), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_what_is_known_of_far_light_is_taken_where_it_holds(trained: Scene) -> None:
@@ -159,6 +159,21 @@ def test_what_is_known_of_far_light_is_taken_where_it_holds(trained: Scene) -> N
     assert viewer.sight(line, away, known=known).far_light is not known
     part = viewer.sight(line.only(np.arange(3, 9)), AT).far_light
     assert viewer.sight(line, AT, known=part).far_light is not part
+
+
+def test_each_dark_module_is_near_or_far_but_not_both(trained: Scene) -> None:
+    """Between a track and one beside it modules come nearer than 60 m, or go farther away."""
+    dark = np.flatnonzero(~DETECTOR.is_deepcore)
+    modules = Modules.of(trained.model, DETECTOR.om_xyz[dark], DETECTOR.rel_efficiency[dark])
+    viewer, line = replace(trained.viewer, dark=modules), trained.line
+    beside = AT + 0.7 * MOVED * np.array([1.0, 1.0, 0.0])
+    before, after = (viewer.sight(line, at) for at in (AT, beside))
+    assert (before.far_light.is_far != after.far_light.is_far).any()
+    taken = viewer.sight(line, beside, known=before.far_light)
+    for sight in (before, after, taken):
+        assert not sight.far_light.is_far[sight.near[1]].any()
+    total = [viewer.see(line, beside, sight).column.sum() for sight in (after, taken)]
+    assert total[1] == pytest.approx(total[0], rel=0.005)
 
 
 def test_a_single_source_has_far_light(trained: Scene) -> None:

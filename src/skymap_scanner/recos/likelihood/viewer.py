@@ -9,7 +9,7 @@ It varies slowly across the track, too: while a track moves little (`MOVED`), li
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -48,7 +48,7 @@ _LEAST_SEEN: Final = 0.03
 #: Unhit modules this far from the track share a sum with all as far, up to the next distance [m].
 #: They see about exp(-s^2 / 2 d^2) of the light of a source s along the track, d^2 = rho x 30 m.
 _RINGS: Final = (60.0, 110.0, 180.0, 300.0)
-#: The sum is worked out at places 0.6 d apart, or at every source: an error of 1 % [m].
+#: The sum is worked out at places 0.6 d apart: an error of 1 % [m].
 _NODES: Final = tuple(0.6 * (rho * 30.0) ** 0.5 for rho in _RINGS)
 #: A track that moved farther needs another `Sight`: far light of a source is off by 0.8 % rms [m].
 MOVED: Final = 5.0
@@ -66,6 +66,8 @@ class FarLight:
     ----------
     at : ndarray, shape (3,)
         The track.
+    is_far : ndarray of bool, shape (n_dark,)
+        Which modules these are; to tracks beside, the others are near.
     rings : tuple of (nodes, seen)
         Places along the track, evenly spaced, shape (n_node,) [m]; what modules of one ring see of
         sources there [PE/GeV], and how that changes with the first two parameters of the track
@@ -73,6 +75,7 @@ class FarLight:
     """
 
     at: FloatArray
+    is_far: BoolArray
     rings: tuple[tuple[FloatArray, FloatArray], ...]
 
     def knows(self, along: FloatArray, at: FloatArray) -> bool:
@@ -81,7 +84,7 @@ class FarLight:
         first, last = self.rings[0][0][[0, -1]]
         return bool(moved <= MOVED and first <= along[0] and along[-1] <= last)
 
-    def along(self, along: FloatArray) -> FloatArray:
+    def of_sources(self, along: FloatArray) -> FloatArray:
         """Return what all see of sources somewhere between the places, shape (n_source, 3)."""
         return np.asarray(sum(_interpolated(*ring, along) for ring in self.rings))
 
@@ -226,14 +229,12 @@ class Viewer:
         along, distance = _from_line(self.timed.place, foot, line.direction)
         timed = reach_pairs(line.along, along, distance, self.reach)
         along, distance = _from_line(self.dark.place, foot, line.direction)
-        has_row = np.arange(len(distance)) < self.n_dark_rows
-        # a distance beyond reach leaves a module out
-        near_distance = np.where(has_row | (distance <= _RINGS[0]), distance, np.inf)
-        near = reach_pairs(line.along, along, near_distance, self.reach)
         if known is None or not known.knows(line.along, at):
-            far_distance = np.where(has_row, np.inf, distance)
-            known = self._far_light(line, at, (along, far_distance), moves)
-        return Sight(timed, near, known, known.along(line.along))
+            known = self._far_light(line, at, (along, distance), moves)
+        # a distance beyond reach leaves a module out
+        near_distance = np.where(known.is_far, np.inf, distance)
+        near = reach_pairs(line.along, along, near_distance, self.reach)
+        return Sight(timed, near, known, known.of_sources(line.along))
 
     def _far_light(
         self,
@@ -242,33 +243,34 @@ class Viewer:
         where: tuple[FloatArray, FloatArray],
         moves: bool,
     ) -> FarLight:
-        """Return what dark modules see that are `where` along a track and away from it."""
+        """Return what those dark modules see that are far from a track and have no rows.
+
+        All of them are `where` along the track and away from it.
+        """
         om_along, distance = where
+        is_far = distance > _RINGS[0]
+        is_far[: self.n_dark_rows] = False
         rings = []
         for (inner, outer), apart in zip(pairwise((*_RINGS, np.inf)), _NODES, strict=True):
-            is_here = (inner < distance) & (distance <= outer)
+            is_here = is_far & (inner < distance) & (distance <= outer)
             nodes = _nodes(line.along, apart)
+            places = replace(line, along=nodes)
             pairs = reach_pairs(nodes, om_along, np.where(is_here, distance, np.inf), self.reach)
             seen = np.zeros((len(nodes), 3))
-            seen[:, 0] = self._seen_of_places(line, at, nodes, pairs)
+            seen[:, 0] = self._seen_of_places(places, at, pairs)
             for k in range(2 * moves):
                 beside = at + _STEP * np.eye(3)[k]
-                there = self._seen_of_places(line, beside, nodes, pairs)
+                there = self._seen_of_places(places, beside, pairs)
                 seen[:, 1 + k] = (there - seen[:, 0]) / _STEP
             rings.append((nodes, seen))
-        return FarLight(at, tuple(rings))
+        return FarLight(at, is_far, tuple(rings))
 
     def _seen_of_places(
-        self,
-        line: SegmentedLine,
-        at: FloatArray,
-        along: FloatArray,
-        pairs: tuple[IntArray, IntArray],
+        self, places: SegmentedLine, at: FloatArray, pairs: tuple[IntArray, IntArray]
     ) -> FloatArray:
         """Return what dark modules see of sources at places along a track [PE/GeV]."""
-        places = line.point(at, 0.0)[0] + along[:, np.newaxis] * line.direction
-        sources = _Sources(self.model, places, line.direction)
-        return _sums(pairs[0], self._dark_charge(sources, pairs), len(along))
+        sources = _Sources(self.model, places.xyz(at), places.direction)
+        return _sums(pairs[0], self._dark_charge(sources, pairs), len(places.along))
 
     def see(self, line: SegmentedLine, at: FloatArray, sight: Sight) -> LineLight:
         """Evaluate the networks for one position of the track (its time does not matter).
