@@ -20,6 +20,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from skymap_scanner.exceptions import UsageError
+from skymap_scanner.light.arguments import (
+    finite_vectors,
+    real_numbers,
+    shapes_do_not_fit,
+    worst_of,
+)
 from skymap_scanner.light.ice import IceModel
 from skymap_scanner.light.inputs import Pairs, om_inputs, pair_tables, source_inputs
 from skymap_scanner.light.mixture import cumulative, density, quantile, soften
@@ -157,10 +163,10 @@ class LightModel:
         L. Rädel and C. Wiebusch, Astropart. Phys. 44 (2013) 102: photons per energy.
         """
         pairs, shape = self.pairs(source_xyz, source_direction, om_xyz)
-        efficiency = _numbers(om_efficiency, "om_efficiency")
+        efficiency = real_numbers(om_efficiency, "om_efficiency")
         if not np.all((efficiency >= 0.0) & np.isfinite(efficiency)):
             raise UsageError(
-                "illegal efficiencies", found=_worst(efficiency), wanted="finite, not negative"
+                "illegal efficiencies", found=worst_of(efficiency), wanted="finite, not negative"
             )
         result = np.empty(pairs.source_index.size)
         log_fluence(pairs, self.tables, self.weights.charge, *self._end_inputs(pairs), result)
@@ -168,7 +174,7 @@ class LightModel:
         try:
             return np.asarray(charge * efficiency)
         except ValueError as error:
-            raise _no_fit(shape, efficiency.shape) from error
+            raise shapes_do_not_fit(shape, efficiency.shape) from error
 
     def time_cdf(
         self,
@@ -290,7 +296,7 @@ class LightModel:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, ...], FloatArray]:
         """Return raw mixtures, logarithms of times, the pairs' shape, and delays."""
         pairs, shape = self.pairs(source_xyz, source_direction, om_xyz, stacklevel=4)
-        delay = np.atleast_1d(_numbers(times, "edges or times"))
+        delay = np.atleast_1d(real_numbers(times, "edges or times"))
         if np.isnan(delay).any() or not 0.0 <= softening < np.inf:
             raise UsageError("illegal times", found="NaN or a negative softening", wanted="numbers")
         late = np.clip(delay, -1e9, 1e9)
@@ -300,7 +306,7 @@ class LightModel:
         try:
             log_time = np.broadcast_to(log_time, (*shape, delay.shape[-1]))
         except ValueError as error:
-            raise _no_fit(shape, delay.shape[:-1]) from error
+            raise shapes_do_not_fit(shape, delay.shape[:-1]) from error
         rows = _own(log_time).reshape(-1, delay.shape[-1])
         return self._raw(pairs), rows, shape, late
 
@@ -323,9 +329,9 @@ class LightModel:
         stacklevel: int = 3,
     ) -> tuple[Pairs, tuple[int, ...]]:
         """Check positions and directions, pair them as numpy broadcasts; warn `stacklevel` up."""
-        source = np.clip(_vectors(source_xyz, "source_xyz"), -_FAR, _FAR)
-        direction = _vectors(source_direction, "source_direction")
-        om = np.clip(_vectors(om_xyz, "om_xyz"), -_FAR, _FAR)
+        source = np.clip(finite_vectors(source_xyz, "source_xyz"), -_FAR, _FAR)
+        direction = finite_vectors(source_direction, "source_direction")
+        om = np.clip(finite_vectors(om_xyz, "om_xyz"), -_FAR, _FAR)
         with np.errstate(over="ignore"):
             lengths = np.linalg.norm(direction, axis=-1)
         if np.any(np.abs(lengths - 1.0) > _UNIT_TOLERANCE):
@@ -339,7 +345,7 @@ class LightModel:
             joint = np.broadcast_shapes(source.shape, direction.shape)[:-1]
             shape = np.broadcast_shapes(joint, om.shape[:-1])
         except ValueError as error:
-            raise _no_fit(source.shape, direction.shape, om.shape) from error
+            raise shapes_do_not_fit(source.shape, direction.shape, om.shape) from error
         source = np.broadcast_to(source, (*joint, 3)).reshape(-1, 3)
         direction = np.broadcast_to(direction, (*joint, 3)).reshape(-1, 3)
         source_index = np.arange(len(source)).reshape(joint)
@@ -365,37 +371,3 @@ class LightModel:
 def _own(array: NDArray[Any]) -> NDArray[Any]:
     """Copy: a read-only view would be another type to the kernels, compiled once more."""
     return np.array(array, order="C")
-
-
-def _numbers(value: ArrayLike, place: str) -> FloatArray:
-    """Return an array of real numbers."""
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise UsageError("no numbers", place=place, found=str(error), wanted="numbers") from error
-    if array.dtype.kind not in "biuf":
-        raise UsageError("no numbers", place=place, found=array.dtype, wanted="real numbers")
-    return array.astype(np.float64, copy=False)
-
-
-def _vectors(value: ArrayLike, place: str) -> FloatArray:
-    """Return an array of finite vectors, shape (..., 3)."""
-    array = _numbers(value, place)
-    if array.ndim == 0 or array.shape[-1] != 3:
-        raise UsageError("no vectors", place=place, found=array.shape, wanted="shape (..., 3)")
-    if not np.all(np.isfinite(array)):
-        raise UsageError(
-            "numbers that are not finite", place=place, found=_worst(array), wanted="finite"
-        )
-    return array
-
-
-def _worst(array: FloatArray) -> float:
-    """Return the number that a message should show: one that is not finite, else the smallest."""
-    flat = array.ravel()
-    odd = flat[~np.isfinite(flat)]
-    return float(odd[0] if odd.size else flat.min())
-
-
-def _no_fit(*shapes: tuple[int, ...]) -> UsageError:
-    return UsageError("shapes do not fit", found=str(shapes), wanted="shapes that broadcast")

@@ -20,10 +20,11 @@ from skymap_scanner.light.model import LightModel
 from skymap_scanner.light.optics import N_REF
 from skymap_scanner.light.propagation import TIME_OFFSET
 from skymap_scanner.light.trained_volume import ExtrapolationWarning
+from skymap_scanner.recos.likelihood.far_light import MOVED, FarLight
 from skymap_scanner.recos.likelihood.response import Modules, fill_response, reach_pairs
 from skymap_scanner.recos.likelihood.segments import SegmentedLine, place_segments
 from skymap_scanner.recos.likelihood.time_bins import DEAD, NO_ROW, Bins, bin_pulses
-from skymap_scanner.recos.likelihood.viewer import MOVED, REACH, FarLight, Viewer
+from skymap_scanner.recos.likelihood.viewer import REACH, Viewer
 from skymap_scanner.units import LIGHT_SPEED
 
 if TYPE_CHECKING:

@@ -2,15 +2,12 @@
 
 The light model's networks are the expensive part. They are evaluated once for each position of the
 track (`Viewer.see`); a shift in time only moves the bins (`Viewer.fill`). Modules without pulses
-are most of the pairs and need no times; those far from the track share a sum that varies slowly
-along it, the slower the farther they are, which is worked out at a few places and interpolated.
-It varies slowly across the track, too: while a track moves little (`MOVED`), linearly.
+are most of the pairs and need no times; those far from the track share a sum (`far_light`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,6 +15,7 @@ import numpy as np
 from skymap_scanner.light.inputs import Pairs, source_inputs
 from skymap_scanner.light.mixture import N_COMPONENTS
 from skymap_scanner.light.network import log_fluence_of_parts, mixtures_of_parts, source_part
+from skymap_scanner.recos.likelihood.far_light import FAR, FarLight, places_of_rings
 from skymap_scanner.recos.likelihood.response import (
     CHARGE,
     SOFTENING,
@@ -39,54 +37,14 @@ if TYPE_CHECKING:
 
     Float32Array = NDArray[np.float32]
 
-__all__ = ["MOVED", "FarLight", "LineLight", "Sight", "Viewer"]
+__all__ = ["LineLight", "Sight", "Viewer"]
 
 #: Light counts so far at least [m], and as far as one cascade with all light of the event, shining
 #: to all sides, is expected to give a module this much [PE]; noise gives 0.003 PE in a readout.
 REACH: Final = 300.0
 _LEAST_SEEN: Final = 0.03
-#: Unhit modules this far from the track share a sum with all as far, up to the next distance [m].
-#: They see about exp(-s^2 / 2 d^2) of the light of a source s along the track, d^2 = rho x 30 m.
-_RINGS: Final = (60.0, 110.0, 180.0, 300.0)
-#: The sum is worked out at places 0.6 d apart: an error of 1 % [m].
-_NODES: Final = tuple(0.6 * (rho * 30.0) ** 0.5 for rho in _RINGS)
-#: A track that moved farther needs another `Sight`: far light of a source is off by 0.8 % rms [m].
-MOVED: Final = 5.0
 #: Step of the derivatives of far light [m].
 _STEP: Final = 1.0
-#: All places of a single source are one: their distance counts as this [m].
-_LEAST_STEP: Final = 1e-6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FarLight:
-    """What far dark modules see of sources along a track and its neighbours.
-
-    Attributes
-    ----------
-    at : ndarray, shape (3,)
-        The track.
-    is_far : ndarray of bool, shape (n_dark,)
-        Which modules these are; to tracks beside, the others are near.
-    rings : tuple of (nodes, seen)
-        Places along the track, evenly spaced, shape (n_node,) [m]; what modules of one ring see of
-        sources there [PE/GeV], and how that changes with the first two parameters of the track
-        [PE/GeV/m], shape (n_node, 3).
-    """
-
-    at: FloatArray
-    is_far: BoolArray
-    rings: tuple[tuple[FloatArray, FloatArray], ...]
-
-    def knows(self, along: FloatArray, at: FloatArray) -> bool:
-        """Tell whether all sources of a track are between the places, and the track is near."""
-        moved = np.hypot(at[0] - self.at[0], at[1] - self.at[1])
-        first, last = self.rings[0][0][[0, -1]]
-        return bool(moved <= MOVED and first <= along[0] and along[-1] <= last)
-
-    def of_sources(self, along: FloatArray) -> FloatArray:
-        """Return what all see of sources somewhere between the places, shape (n_source, 3)."""
-        return np.asarray(sum(_interpolated(*ring, along) for ring in self.rings))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,12 +206,10 @@ class Viewer:
         All of them are `where` along the track and away from it.
         """
         om_along, distance = where
-        is_far = distance > _RINGS[0]
+        is_far = distance > FAR
         is_far[: self.n_dark_rows] = False
         rings = []
-        for (inner, outer), apart in zip(pairwise((*_RINGS, np.inf)), _NODES, strict=True):
-            is_here = is_far & (inner < distance) & (distance <= outer)
-            nodes = _nodes(line.along, apart)
+        for is_here, nodes in places_of_rings(line.along, np.where(is_far, distance, 0.0)):
             places = replace(line, along=nodes)
             pairs = reach_pairs(nodes, om_along, np.where(is_here, distance, np.inf), self.reach)
             seen = np.zeros((len(nodes), 3))
@@ -356,28 +312,6 @@ class _Sources:
         parts = (source_part(layers, self._inputs).hidden, modules.time.hidden)
         mixtures_of_parts(pairs, tables, layers, parts, result)
         return result
-
-
-def _nodes(along: FloatArray, apart: float) -> FloatArray:
-    """Return evenly spaced places from the first to the last of some sources, four at least."""
-    n_node = max(4, int(np.ceil((along[-1] - along[0]) / apart)) + 1)
-    return np.linspace(along[0], along[-1], n_node)
-
-
-def _interpolated(nodes: FloatArray, seen: FloatArray, along: FloatArray) -> FloatArray:
-    """Interpolate between places by the cubic polynomial through the four next to each source."""
-    place = (along - nodes[0]) / max(nodes[1] - nodes[0], _LEAST_STEP)
-    first = np.clip(np.floor(place).astype(np.int64) - 1, 0, len(nodes) - 4)
-    t = place - first
-    weights = (
-        (t - 1.0) * (t - 2.0) * (t - 3.0) / -6.0,
-        t * (t - 2.0) * (t - 3.0) / 2.0,
-        t * (t - 1.0) * (t - 3.0) / -2.0,
-        t * (t - 1.0) * (t - 2.0) / 6.0,
-    )
-    return np.asarray(
-        sum(weight[:, np.newaxis] * seen[first + k] for k, weight in enumerate(weights))
-    )
 
 
 def _sums(number: IntArray, charge: FloatArray, n: int) -> FloatArray:
