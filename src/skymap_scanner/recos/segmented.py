@@ -127,7 +127,7 @@ class SegmentedReco(RecoInterface):
     `SegmentedOptions` with a ``bright_factor``.
     """
 
-    #: Sources farther along the track from its point closest to the origin are left out [m].
+    #: Sources outside an upright cylinder of this radius and half height are left out [m].
     boundary: ClassVar[float] = math.inf
 
     def clean(self, event: Event) -> CleanEvent:

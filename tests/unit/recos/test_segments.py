@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymap_scanner.event.coordinates import direction_vector
+from skymap_scanner.event.detector import built_in_detector
 from skymap_scanner.recos.likelihood.segments import SegmentedLine, place_segments
+from skymap_scanner.recos.millipede_wilks import MillipedeWilks
 from skymap_scanner.units import LIGHT_SPEED
 
 MODULES = np.random.default_rng(1).uniform(-300.0, 300.0, (40, 3))
@@ -106,6 +108,34 @@ def test_sources_beyond_the_boundary_are_left_out() -> None:
     height = REFERENCE[2] + line.along * direction[2]
     assert np.abs(height).max() <= 200.0
     assert np.abs(height).max() > 185.0
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_the_boundary_is_a_cylinder_around_the_origin(number: int) -> None:
+    rng = np.random.default_rng(number)
+    reference, direction = rng.uniform(-500.0, 500.0, 3), rng.standard_normal(3)
+    direction /= np.linalg.norm(direction)
+    ends = reference + np.array([-5000.0, 5000.0])[:, np.newaxis] * direction
+    spacing, size = 1.0, 600.0
+    every = place_segments(ends, reference, direction, spacing=spacing, boundary=np.inf)
+    line = place_segments(ends, reference, direction, spacing=spacing, boundary=size)
+    xyz = every.xyz(np.zeros(3))
+    is_inside = (np.hypot(xyz[:, 0], xyz[:, 1]) <= size) & (np.abs(xyz[:, 2]) <= size)
+    if is_inside.any():
+        np.testing.assert_array_equal(line.along, every.along[is_inside])
+    else:
+        assert len(line.along) == 1
+
+
+def test_sources_are_wherever_modules_at_the_rim_see_light_from() -> None:
+    detector = built_in_detector()
+    xyz = detector.om_xyz[~detector.is_deepcore]
+    corner = xyz[np.linalg.norm(xyz, axis=1).argmax()]
+    direction = -corner / np.linalg.norm(corner)
+    # the track comes in beside the module that is the farthest out
+    ends, boundary = np.array([corner, -corner]), MillipedeWilks.boundary
+    line = place_segments(ends, 0.9 * corner, direction, spacing=10.0, boundary=boundary)
+    assert (line.xyz(np.zeros(3)) @ direction).min() < corner @ direction - 140.0
 
 
 def test_there_is_always_a_source() -> None:

@@ -132,7 +132,8 @@ def place_segments(
     spacing : float
         Distance of the sources [m].
     boundary : float
-        Sources farther from the origin than this, measured along the track, are left out [m].
+        Radius and half the height of an upright cylinder around the origin: sources outside, on the
+        track through `reference`, are left out [m].
     shift : float
         Moves all sources along the track, in units of the spacing.
 
@@ -144,10 +145,25 @@ def place_segments(
     from skymap_scanner.recos.likelihood.mpe import track_basis
 
     seen = matrix_vector(om_xyz - reference, direction)
-    centre = -float(matrix_vector(reference, direction))
-    first = max(seen.min() - _BEFORE, centre - boundary)
-    last = min(seen.max() + _AFTER, centre + boundary)
+    enters, leaves = _in_cylinder(reference, direction, boundary)
+    first = max(seen.min() - _BEFORE, enters)
+    last = min(seen.max() + _AFTER, leaves)
     begin = np.ceil(first / spacing - shift)
     n_source = max(1, int(np.floor(last / spacing - shift) - begin) + 1)
     along = (begin + np.arange(n_source) + shift) * spacing
     return SegmentedLine(reference, direction, track_basis(direction), along)
+
+
+def _in_cylinder(point: FloatArray, direction: FloatArray, size: float) -> tuple[float, float]:
+    """Return where a line enters and leaves a cylinder of this radius and half height [m].
+
+    The same twice where it passes outside.
+    """
+    with np.errstate(divide="ignore"):
+        levels = np.sort((np.array([-size, size]) - point[2]) / direction[2])
+    across, level = direction[:2] @ direction[:2], point[:2] @ direction[:2]
+    if across == 0.0:
+        return float(levels[0]), float(levels[1])
+    root = np.sqrt(max(level**2 - across * (point[:2] @ point[:2] - size**2), 0.0))
+    enters = max((-level - root) / across, levels[0])
+    return float(enters), float(max(min((-level + root) / across, levels[1]), enters))
