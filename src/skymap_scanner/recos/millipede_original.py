@@ -34,9 +34,6 @@ class MillipedeOriginalOptions(SegmentedOptions):
     """Settings of millipede_original."""
 
     variations: str = option("point", help="set of vertex variations", choices=("classic", "point"))
-    bright_factor: float = option(
-        10.0, help="modules with more than this times the mean charge are left out", minimum=1.0
-    )
 
 
 class MillipedeOriginal(SegmentedReco):

@@ -117,6 +117,9 @@ class SegmentedOptions:
         560.0, help="noise rate of a module", unit="Hz", minimum=1e-3, maximum=1e6
     )
     bad_doms: str = option("", help="modules to leave out: string-om, separated by commas")
+    bright_factor: float = option(
+        10.0, help="modules with more than this times the mean charge are left out", minimum=1.0
+    )
 
 
 class SegmentedReco(RecoInterface):
@@ -124,7 +127,7 @@ class SegmentedReco(RecoInterface):
 
     A reconstruction says which pulses and modules it uses (`clean`), how well the expectation is
     known (`uncertainty`) and how far its sources may be (`boundary`). Its options are
-    `SegmentedOptions` with a ``bright_factor``.
+    `SegmentedOptions` and others.
     """
 
     #: Sources outside an upright cylinder of this radius and half height are left out [m].
