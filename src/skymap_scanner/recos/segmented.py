@@ -38,9 +38,9 @@ __all__ = ["CleanEvent", "PreparedSegments", "SegmentedOptions", "SegmentedReco"
 _MARGIN: Final = 60.0
 #: Least expected noise of a bin [PE].
 _LEAST_NOISE: Final = 1e-9
-#: Up to this nside the centre of the light is a start, too. Finer pixels begin where a coarser fit
-#: ended that had tried it; of 60 such pixels none preferred the centre.
-_CENTRE_TRIED: Final = 128
+#: Up to this nside all starts are tried. Finer pixels begin where a coarser fit ended that had
+#: tried them: of three alerts the llh of 138 pixels below TS 30 is the same with them, to 0.04 rms.
+_ALL_TRIED: Final = 128
 #: How a list of modules is written: string-om, separated by commas.
 _MODULE: Final = re.compile(r"\s*(\d+)-(\d+)\s*")
 
@@ -280,8 +280,8 @@ class SegmentedReco(RecoInterface):
             From `prepare`.
         seed : Seed
             Direction and first guesses; the fit starts from the best of them, of the same places at
-            the times that suit the nearest pulse, and of the centre of the light; not of the centre
-            where a fine pixel begins from a coarser fit.
+            the times that suit the nearest pulse, and of the centre of the light. A fine pixel that
+            begins from a coarser fit (those have a fallback) has no other start.
 
         Returns
         -------
@@ -353,10 +353,11 @@ def _starts(prepared: PreparedSegments, seed: Seed, line: SegmentedLine) -> list
 
     guesses = [(np.array(seed.vertex), seed.vertex_time)]
     if seed.fallback is not None:
+        first = line.through(*guesses[0])
+        if seed.nside > _ALL_TRIED and np.isfinite(first).all():
+            return [first]
         guesses.append((np.array(seed.fallback.vertex), seed.fallback.vertex_time))
-    is_refined = seed.fallback is not None and seed.nside > _CENTRE_TRIED
-    centre = [] if is_refined else [prepared.reference]
-    places = np.array([*centre, *(vertex for vertex, _ in guesses)])
+    places = np.array([prepared.reference, *(vertex for vertex, _ in guesses)])
     times = refine_time(
         prepared.pulses,
         prepared.detector,

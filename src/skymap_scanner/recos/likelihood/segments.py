@@ -12,6 +12,7 @@ References
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -159,11 +160,14 @@ def _in_cylinder(point: FloatArray, direction: FloatArray, size: float) -> tuple
 
     The same twice where it passes outside.
     """
-    with np.errstate(divide="ignore"):
-        levels = np.sort((np.array([-size, size]) - point[2]) / direction[2])
-    across, level = direction[:2] @ direction[:2], point[:2] @ direction[:2]
-    if across == 0.0:
-        return float(levels[0]), float(levels[1])
-    root = np.sqrt(max(level**2 - across * (point[:2] @ point[:2] - size**2), 0.0))
-    enters = max((-level - root) / across, levels[0])
-    return float(enters), float(max(min((-level + root) / across, levels[1]), enters))
+    x, y, z = point.tolist()
+    along_x, along_y, along_z = direction.tolist()
+    enters, leaves = -math.inf, math.inf
+    if along_z != 0.0:
+        enters, leaves = sorted(((-size - z) / along_z, (size - z) / along_z))
+    across = along_x**2 + along_y**2
+    if across > 0.0:
+        middle = -(x * along_x + y * along_y) / across
+        half = math.sqrt(max(middle**2 - (x**2 + y**2 - size**2) / across, 0.0))
+        enters, leaves = max(enters, middle - half), min(leaves, middle + half)
+    return enters, max(enters, leaves)
