@@ -242,7 +242,7 @@ def test_splinempe_gives_the_same_bits_with_any_number_of_workers(
         maps.append(maps_in(programs.folder / folder, "8_32"))
     assert maps[0] == maps[1]
     document = json.loads(done.stdout)
-    assert document["level_rule"] == "hpd"
+    assert document["level_rule"] == "calibrated"
     assert document["n_failed"] == 0
     assert abs(document["dec_deg"] - truth["dec_deg"]) < 3.0
 

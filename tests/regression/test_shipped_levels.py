@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pytest
 
-from skymap_scanner.result.calibrated_levels import shipped_levels
+from skymap_scanner.recos import make_reco
+from skymap_scanner.result.calibrated_levels import choose_levels, shipped_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +51,14 @@ def energy_ratios(records: Sequence[EventRecord]) -> np.ndarray[Any, np.dtype[np
 
 def test_the_package_has_what_the_records_say() -> None:
     assert MODULE["levels_of"]([read(path) for path in LEVELS]) == list(shipped_levels())
+
+
+@pytest.mark.parametrize("name", N_EVENTS)
+def test_scans_with_the_defaults_have_levels_for_varied_ice(name: str) -> None:
+    reco = make_reco(name, {})
+    entry, reason = choose_levels(shipped_levels(), name, asdict(reco.options), charge=1000.0)
+    assert entry is not None, reason
+    assert (entry.kind, entry.event_class) == ("varied-ice", "track")
 
 
 @pytest.mark.parametrize("path", CHECKS, ids=by_name)
