@@ -127,6 +127,13 @@ def test_the_boundary_is_a_cylinder_around_the_origin(number: int) -> None:
         assert len(line.along) == 1
 
 
+@pytest.mark.parametrize("tilt", [0.0, 1e-200, 1e-16, 1e-9])
+def test_an_upright_track_stays_between_the_ends_of_the_cylinder(tilt: float) -> None:
+    direction = np.array([tilt, 0.0, -1.0])
+    line = place_segments(MODULES, REFERENCE, direction, spacing=10.0, boundary=150.0)
+    assert 140.0 < np.abs(REFERENCE[2] - line.along).max() <= 150.0
+
+
 def test_sources_are_wherever_modules_at_the_rim_see_light_from() -> None:
     detector = built_in_detector()
     xyz = detector.om_xyz[~detector.is_deepcore]

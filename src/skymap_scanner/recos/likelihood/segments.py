@@ -30,6 +30,8 @@ __all__ = ["SegmentedLine", "place_segments"]
 #: light goes forward.
 _BEFORE: Final = 150.0
 _AFTER: Final = 100.0
+#: A line that is upright to this angle does not meet the side of a cylinder [rad].
+_UPRIGHT: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +168,7 @@ def _in_cylinder(point: FloatArray, direction: FloatArray, size: float) -> tuple
     if along_z != 0.0:
         enters, leaves = sorted(((-size - z) / along_z, (size - z) / along_z))
     across = along_x**2 + along_y**2
-    if across > 0.0:
+    if across > _UPRIGHT**2:
         middle = -(x * along_x + y * along_y) / across
         half = math.sqrt(max(middle**2 - (x**2 + y**2 - size**2) / across, 0.0))
         enters, leaves = max(enters, middle - half), min(leaves, middle + half)
